@@ -1,0 +1,1 @@
+-- time_bucket: see src/functions/time_bucket.rs

@@ -1,0 +1,12 @@
+//! Hypertables for PostgreSQL. `README.md` says what it is; each module's first lines say what it owns.
+
+pgrx::pg_module_magic!(name, version);
+
+mod api;
+pub mod error;
+#[macro_use]
+pub mod pg;
+
+/// Called when the library is loaded.
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {}
