@@ -3,6 +3,7 @@
 pgrx::pg_module_magic!(name, version);
 
 mod api;
+pub mod catalog;
 pub mod error;
 #[macro_use]
 pub mod pg;

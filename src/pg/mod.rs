@@ -5,5 +5,18 @@
 
 #[macro_use]
 pub mod fcinfo;
+pub mod acl;
+pub mod axis;
+pub mod clone;
+pub mod column;
+pub mod context;
+pub mod convert;
 pub mod ffi;
 pub mod guard;
+pub mod list;
+pub mod new_partition;
+pub mod node;
+pub mod partition;
+pub mod relation;
+pub mod syscache;
+pub mod table;
