@@ -4,7 +4,10 @@ pgrx::pg_module_magic!(name, version);
 
 mod api;
 pub mod catalog;
+pub mod chunk;
 pub mod error;
+pub mod guc;
+pub mod hypertable;
 #[macro_use]
 pub mod pg;
 

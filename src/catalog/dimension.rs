@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use tsc_kernel::axis::Axis;
 
 use super::cache;
+use crate::pg::function::{self, FunctionName};
 use crate::pg::relation::Relation;
 use crate::pg::table::{self, Key, Row, Table, datum, name_datum};
 
@@ -24,9 +25,6 @@ pub enum Division {
     },
 }
 
-/// A function's schema and name.
-pub type FunctionName = (String, String);
-
 /// A dimension with what the table says of its column.
 #[derive(Debug, Clone)]
 pub struct Dimension {
@@ -38,6 +36,8 @@ pub struct Dimension {
     pub column: String,
     /// Its attribute number in the hypertable.
     pub attribute: i16,
+    /// Its type.
+    pub column_type: pg_sys::Oid,
     /// Its type, or the result type of the partitioning function.
     pub type_oid: pg_sys::Oid,
     /// How it divides.
@@ -100,13 +100,14 @@ fn from_row(row: &Row, relation: &Relation) -> Option<Dimension> {
     };
     let partitioning_func = function_name(row, 6);
     let type_oid = match &partitioning_func {
-        Some(_) => crate::pg::partition::key_type(relation)?,
+        Some(name) => function::result_type(function::find_for_type(name, attribute.atttypid)?),
         None => attribute.atttypid,
     };
     Some(Dimension {
         id: row.get(0)?,
         ordinal: row.get(2)?,
         attribute: attribute.attnum,
+        column_type: attribute.atttypid,
         type_oid,
         column,
         division,

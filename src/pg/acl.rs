@@ -72,3 +72,15 @@ pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
     }
     Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {}", relation_name(relid))))
 }
+
+/// Only a role that may call the function goes on.
+pub fn require_execute(function: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    let allowed =
+        unsafe { ffi::pg_proc_aclcheck(function, context::current_user(), pg_sys::ACL_EXECUTE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    if allowed {
+        return Ok(());
+    }
+    let name = super::function::describe(function).map_or_else(String::new, |function| function.name.1);
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for function {name}")))
+}

@@ -99,6 +99,7 @@ postgres! {
     fn FunctionCall2Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn GetActiveSnapshot() -> Snapshot;
     fn GetBulkInsertState() -> BulkInsertState;
+    fn GetCurrentCommandId(used: bool) -> CommandId;
     fn GetCurrentTimestamp() -> TimestampTz;
     fn GetDefaultOpClass(type_id: Oid, am_id: Oid) -> Oid;
     fn GetLatestSnapshot() -> Snapshot;
@@ -225,9 +226,11 @@ postgres! {
     fn get_typlenbyval(typid: Oid, typlen: *mut int16, typbyval: *mut bool);
     fn has_privs_of_role(member: Oid, role: Oid) -> bool;
     fn hash_seq_init(status: *mut HASH_SEQ_STATUS, hashp: *mut HTAB);
+    fn heap_beginscan(relation: Relation, snapshot: Snapshot, nkeys: c_int, key: ScanKey, parallel_scan: ParallelTableScanDesc, flags: uint32) -> TableScanDesc;
     fn heap_copytuple(tuple: HeapTuple) -> HeapTuple;
     fn heap_create_with_catalog(relname: *const c_char, relnamespace: Oid, reltablespace: Oid, relid: Oid, reltypeid: Oid, reloftypeid: Oid, ownerid: Oid, accessmtd: Oid, tupdesc: TupleDesc, cooked_constraints: *mut List, relkind: c_char, relpersistence: c_char, shared_relation: bool, mapped_relation: bool, oncommit: OnCommitAction::Type, reloptions: Datum, use_user_acl: bool, allow_system_table_mods: bool, is_internal: bool, relrewrite: Oid, typaddress: *mut ObjectAddress) -> Oid;
     fn heap_deform_tuple(tuple: HeapTuple, tupleDesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
+    fn heap_endscan(scan: TableScanDesc);
     fn heap_form_tuple(tupleDescriptor: TupleDesc, values: *mut Datum, isnull: *mut bool) -> HeapTuple;
     fn heap_freetuple(htup: HeapTuple);
     fn heap_getnext(scan: TableScanDesc, direction: ScanDirection::Type) -> HeapTuple;

@@ -252,3 +252,12 @@ pub fn hash_bound_of(relid: pg_sys::Oid) -> Option<(i32, i32)> {
         ((*spec).strategy as u8 == b'h').then(|| ((*spec).modulus, (*spec).remainder))
     }
 }
+
+/// The partition hash of a value (None is NULL) by the key of a table that is partitioned by hash on one column.
+pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
+    let Some(key) = key(relation) else { return 0 };
+    let (mut values, mut nulls) = ([value.unwrap_or(pg_sys::Datum::null())], [value.is_none()]);
+    let mut collation = [key.collation];
+    // SAFETY: one-element arrays for a key of one column, whose support function lives in the relcache.
+    unsafe { ffi::compute_partition_hash_value(1, key.support, collation.as_mut_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr()) }
+}
