@@ -43,6 +43,7 @@ postgres! {
     fn AllocSetContextCreateInternal(parent: MemoryContext, name: *const c_char, minContextSize: Size, initBlockSize: Size, maxBlockSize: Size) -> MemoryContext;
     fn AlterTableInternal(relid: Oid, cmds: *mut List, recurse: bool);
     fn BeginCopyFrom(pstate: *mut ParseState, rel: Relation, whereClause: *mut Node, filename: *const c_char, is_program: bool, data_source_cb: copy_data_source_cb, attnamelist: *mut List, options: *mut List) -> CopyFromState;
+    fn BlessTupleDesc(tupdesc: TupleDesc) -> TupleDesc;
     fn CacheInvalidateRelcache(relation: Relation);
     fn CacheInvalidateRelcacheByRelid(relid: Oid);
     fn CacheRegisterRelcacheCallback(func: RelcacheCallbackFunction, arg: Datum);
@@ -98,6 +99,7 @@ postgres! {
     fn FunctionCall1Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum) -> Datum;
     fn FunctionCall2Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn GetActiveSnapshot() -> Snapshot;
+    fn GetAttributeByNum(tuple: HeapTupleHeader, attrno: AttrNumber, isNull: *mut bool) -> Datum;
     fn GetBulkInsertState() -> BulkInsertState;
     fn GetCurrentCommandId(used: bool) -> CommandId;
     fn GetCurrentTimestamp() -> TimestampTz;
@@ -108,6 +110,8 @@ postgres! {
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
     fn GetUserNameFromId(roleid: Oid, noerr: bool) -> *mut c_char;
+    fn HeapTupleHeaderGetDatum(tuple: HeapTupleHeader) -> Datum;
+    fn InitMaterializedSRF(fcinfo: FunctionCallInfo, flags: bits32);
     fn InitResultRelInfo(resultRelInfo: *mut ResultRelInfo, resultRelationDesc: Relation, resultRelationIndex: Index, partition_root_rri: *mut ResultRelInfo, instrument_options: c_int);
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsSystemRelation(relation: Relation) -> bool;
@@ -200,6 +204,7 @@ postgres! {
     fn get_attnum(relid: Oid, attname: *const c_char) -> AttrNumber;
     fn get_atttype(relid: Oid, attnum: AttrNumber) -> Oid;
     fn get_atttypetypmodcoll(relid: Oid, attnum: AttrNumber, typid: *mut Oid, typmod: *mut int32, collid: *mut Oid);
+    fn get_call_result_type(fcinfo: FunctionCallInfo, resultTypeId: *mut Oid, resultTupleDesc: *mut TupleDesc) -> TypeFuncClass::Type;
     fn get_constraint_name(conoid: Oid) -> *mut c_char;
     fn get_database_name(dbid: Oid) -> *mut c_char;
     fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
@@ -306,6 +311,7 @@ postgres! {
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
+    fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn untransformRelOptions(options: Datum) -> *mut List;
 
     // Exported by PostgreSQL, not in pgrx's bindings.

@@ -24,5 +24,6 @@ pub mod relation;
 pub mod rows;
 pub mod slot;
 pub mod spi;
+pub mod srf;
 pub mod syscache;
 pub mod table;
