@@ -12,6 +12,10 @@ pub mod hypertable;
 #[macro_use]
 pub mod pg;
 
+#[cfg(any(test, feature = "pg_test"))]
+#[path = "../pg_test/mod.rs"]
+pub mod pg_test;
+
 /// Called when the library is loaded: at server start, or the extension refuses to work.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
