@@ -10,5 +10,6 @@ pub mod civil;
 mod error;
 pub mod span;
 pub mod uuid;
+pub mod zoned;
 
 pub use error::{Error, Result};
