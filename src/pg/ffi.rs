@@ -36,13 +36,33 @@ macro_rules! postgres {
 }
 
 postgres! {
+    fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
     fn CopyErrorData() -> *mut ErrorData;
+    fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn FlushErrorState();
+    fn FunctionCall1Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum) -> Datum;
+    fn FunctionCall2Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
+    fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
+    fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
+    fn format_type_be(type_oid: Oid) -> *mut c_char;
+    fn getBaseType(typid: Oid) -> Oid;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
+    fn lookup_type_cache(type_id: Oid, flags: c_int) -> *mut TypeCacheEntry;
+    fn palloc(size: Size) -> *mut c_void;
+    fn pfree(pointer: *mut c_void);
+    fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
+    fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pnstrdup(in_: *const c_char, len: Size) -> *mut c_char;
+    fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
+    fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
 
     // Exported by PostgreSQL, not in pgrx's bindings.
-    fn errstart(elevel: c_int, domain: *const c_char) -> bool;
+    fn datumCopy(value: Datum, typByVal: bool, typLen: c_int) -> Datum;
+    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
+    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
+    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
     fn errcode(sqlerrcode: c_int) -> c_int;
     fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
+    fn errstart(elevel: c_int, domain: *const c_char) -> bool;
 }
