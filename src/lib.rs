@@ -6,6 +6,7 @@ mod api;
 pub mod error;
 #[macro_use]
 pub mod pg;
+
 mod functions;
 
 /// Called when the library is loaded.

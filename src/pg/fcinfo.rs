@@ -94,12 +94,13 @@ pub unsafe fn call<T: IntoDatum>(fcinfo: pg_sys::FunctionCallInfo, f: impl FnOnc
 macro_rules! sql_function {
     ($(#[$meta:meta])* $name:ident, |$args:ident| -> $result:ty $body:block) => {
         $(#[$meta])*
+        #[unsafe(no_mangle)]
         #[pgrx::pg_guard]
         pub unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            #[inline(always)]
+            fn body($args: $crate::pg::fcinfo::Args) -> $crate::error::Result<Option<$result>> $body
             // SAFETY: PostgreSQL calls this with a valid fcinfo.
-            unsafe {
-                $crate::pg::fcinfo::call::<$result>(fcinfo, |$args: $crate::pg::fcinfo::Args| -> $crate::error::Result<Option<$result>> { $body })
-            }
+            unsafe { $crate::pg::fcinfo::call::<$result>(fcinfo, body) }
         }
 
         const _: () = {
