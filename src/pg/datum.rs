@@ -74,7 +74,8 @@ impl Held {
             Some(datum) => {
                 // SAFETY: a backend has one thread; if the copy jumps, the handler that catches it sets the context itself.
                 unsafe {
-                    let caller = std::mem::replace(&mut *(&raw mut pg_sys::CurrentMemoryContext), context);
+                    let caller = pg_sys::CurrentMemoryContext;
+                    pg_sys::CurrentMemoryContext = context;
                     let datum = copy(datum);
                     pg_sys::CurrentMemoryContext = caller;
                     Self { datum, is_null: false }

@@ -4,7 +4,7 @@
 //! without a header that pgrx reads. Signatures are those of PostgreSQL 15; all version differences of functions go here.
 #![allow(non_snake_case, clippy::too_many_arguments, missing_docs)]
 
-use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 use pgrx::pg_sys::*;
 
