@@ -82,8 +82,11 @@ fn combine(args: Args, wanted: Ordering) -> Result<Option<pg_sys::Datum>> {
     let Some((other, key)) = args.state::<State>(1).and_then(|other| other.key.get().map(|key| (other, key))) else {
         return Ok(state.map(Placed::datum));
     };
-    // The other state may live shorter than this one, but its types live as long as the query.
-    let mut state = state.unwrap_or_else(|| context.put(State::empty(other.types)));
+    let mut state = match state {
+        Some(state) => state,
+        // Not the other state's types: deserialization is not told the collation.
+        None => context.put(State::empty(args.kept(|| Types::look_up(other.types.value_oid, other.types.key.oid, args.collation()))?)),
+    };
     if state.is_beaten_by(key, wanted) {
         state.replace(other.value.get(), key, context);
     }
