@@ -1,7 +1,5 @@
 //! The functions that users call in queries, where a test needs more than SQL text: memory, many rows, prepared statements.
 
-use pgrx::prelude::*;
-
 #[pg_schema]
 mod tests {
     use pgrx::prelude::*;
