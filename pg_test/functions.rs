@@ -1,5 +1,7 @@
 //! The functions that users call in queries, where a test needs more than SQL text: memory, many rows, prepared statements.
 
+use pgrx::pg_schema;
+
 #[pg_schema]
 mod tests {
     use pgrx::prelude::*;
