@@ -1,4 +1,5 @@
 //! Tests that run inside the server. Each file holds one `#[pg_schema] mod tests`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod functions;
 
