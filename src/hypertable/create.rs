@@ -76,7 +76,7 @@ pub fn create(request: &Request) -> Result<Created> {
     // SAFETY: an ERROR if a cursor or trigger of this session uses the table.
     unsafe { ffi::CheckTableNotInUse(relation.as_ptr(), c"create_hypertable".as_ptr()) };
     let plan = Plan::new(request, &relation)?;
-    if relation.is_partitioned() { plan.adopt(&relation) } else { plan.convert(relation) }
+    if relation.is_partitioned() { plan.adopt(relation) } else { plan.convert(relation) }
 }
 
 fn existing(request: &Request) -> Result<Option<Created>> {
@@ -114,19 +114,19 @@ impl<'a> Plan<'a> {
     }
 
     /// A table that is partitioned already: its partitions become chunks.
-    fn adopt(&self, relation: &Relation) -> Result<Created> {
-        check_adoptable(relation, self.attribute, &self.request.time_column, self.key_type, self.function.is_some())?;
-        if !relation.attributes()[self.attribute as usize - 1].attnotnull {
+    fn adopt(&self, relation: Relation) -> Result<Created> {
+        let oid = relation.oid();
+        check_adoptable(&relation, self.attribute, &self.request.time_column, self.key_type, self.function.is_some())?;
+        let not_null = relation.attributes()[self.attribute as usize - 1].attnotnull;
+        drop(relation);
+        if !not_null {
             self.announce_not_null();
-            spi::execute(&format!(
-                "ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
-                qualified(relation.oid())?,
-                quote_identifier(&self.request.time_column)
-            ))?;
+            let column = quote_identifier(&self.request.time_column);
+            spi::execute(&format!("ALTER TABLE {} ALTER COLUMN {column} SET NOT NULL", qualified(oid)?))?;
         }
-        let hypertable = self.register(relation.oid(), &[])?;
-        self.create_default_indexes(relation)?;
-        register_partitions(&hypertable, relation);
+        let hypertable = self.register(oid, &[])?;
+        self.create_default_indexes(oid)?;
+        register_partitions(&hypertable, oid);
         Ok(Created { id: hypertable.id, created: true })
     }
 
@@ -152,8 +152,8 @@ impl<'a> Plan<'a> {
         convert::to_partitioned(&relation, range);
         drop(relation);
         cache::invalidate(oid);
+        self.create_default_indexes(oid)?;
         let relation = Relation::open(oid, pg_sys::NoLock);
-        self.create_default_indexes(&relation)?;
         migrate::attach(&relation, &hypertable, &moved)?;
         Ok(Created { id: hypertable.id, created: true })
     }
@@ -178,21 +178,23 @@ impl<'a> Plan<'a> {
         hypertable_catalog::read(relid).ok_or_else(missing)
     }
 
-    fn create_default_indexes(&self, relation: &Relation) -> Result<()> {
+    fn create_default_indexes(&self, relid: pg_sys::Oid) -> Result<()> {
         if !self.request.default_indexes {
             return Ok(());
         }
         let time = &self.request.time_column;
-        ensure_index(relation, &[time])?;
+        ensure_index(relid, &[time])?;
         if let Some(hash) = &self.request.hash {
-            ensure_index(relation, &[&hash.column, time])?;
+            ensure_index(relid, &[&hash.column, time])?;
         }
         Ok(())
     }
 }
 
 /// Creates an index on `columns`, the last one descending, unless there is one on just these columns in this order.
-pub fn ensure_index(relation: &Relation, columns: &[&str]) -> Result<()> {
+/// The caller holds no reference to the table: CREATE INDEX would take it for a use by this session.
+pub fn ensure_index(relid: pg_sys::Oid, columns: &[&str]) -> Result<()> {
+    let relation = Relation::open(relid, pg_sys::AccessShareLock);
     let attributes: Vec<i16> =
         columns.iter().map(|column| relation.require_attribute(column).map(|attribute| attribute.attnum)).collect::<Result<_>>()?;
     let exists = relation.index_oids().into_iter().any(|index| {
@@ -204,6 +206,7 @@ pub fn ensure_index(relation: &Relation, columns: &[&str]) -> Result<()> {
             whole && keys == attributes
         })
     });
+    drop(relation);
     if exists {
         return Ok(());
     }
@@ -212,7 +215,7 @@ pub fn ensure_index(relation: &Relation, columns: &[&str]) -> Result<()> {
         .enumerate()
         .map(|(index, column)| format!("{}{}", quote_identifier(column), if index + 1 == columns.len() { " DESC" } else { "" }))
         .collect();
-    spi::execute(&format!("CREATE INDEX ON {} ({})", qualified(relation.oid())?, list.join(", ")))
+    spi::execute(&format!("CREATE INDEX ON {} ({})", qualified(relid)?, list.join(", ")))
 }
 
 fn qualified(relid: pg_sys::Oid) -> Result<String> {
@@ -306,11 +309,11 @@ fn has_foreign_leaf(relid: pg_sys::Oid) -> bool {
 }
 
 /// Enters leaf partitions that the catalog does not know as chunks.
-pub fn register_partitions(hypertable: &Hypertable, relation: &Relation) {
-    for leaf in leaves(relation.oid()) {
-        if leaf != relation.oid() && chunk_catalog::find(leaf).is_none() {
+pub fn register_partitions(hypertable: &Hypertable, relid: pg_sys::Oid) {
+    for leaf in leaves(relid) {
+        if leaf != relid && chunk_catalog::find(leaf).is_none() {
             chunk_catalog::insert(chunk_catalog::next_id(), hypertable.id, leaf);
+            crate::pg::table::command_counter_increment();
         }
     }
-    crate::pg::table::command_counter_increment();
 }

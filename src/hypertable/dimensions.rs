@@ -111,7 +111,8 @@ pub fn add(relid: pg_sys::Oid, request: &NewRequest, if_not_exists: bool) -> Res
             .hint("Add a hash dimension with by_hash(column, number_partitions), or an index on the column."));
     };
     let id = add_hash(hypertable.id, relid, hypertable.dimensions.len() as i32 + 1, hash)?;
-    super::create::ensure_index(&relation, &[column, &hypertable.time().column])?;
+    drop(relation);
+    super::create::ensure_index(relid, &[column, &hypertable.time().column])?;
     Ok((id, true))
 }
 

@@ -50,6 +50,10 @@ pub struct NewTable {
 }
 
 impl NewTable {
+    fn first_chunk_id(&self) -> i32 {
+        self.chunk_id.or_else(|| self.parts.first().map(Self::first_chunk_id)).unwrap_or(0)
+    }
+
     /// The chunks below this, itself if it is one.
     pub fn chunks(&self) -> Vec<&Self> {
         if self.chunk_id.is_some() { vec![self] } else { self.parts.iter().flat_map(Self::chunks).collect() }
@@ -79,17 +83,19 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn make(&self, dimensions: &[Dimension], part: usize) -> Result<NewTable> {
-        let id = chunk_catalog::next_id();
         let Some((dimension, rest)) = dimensions.split_first() else {
+            let id = chunk_catalog::next_id();
             let oid = self.create(&format!("{}_{id}_chunk", self.hypertable.associated_prefix), None, self.tablespace(part)?);
             return Ok(NewTable { oid, chunk_id: Some(id), parts: Vec::new() });
         };
         let Division::Hash { slices } = dimension.division else {
             return Err(Error::internal(format!("dimension {} is not divided by hash", dimension.id)));
         };
-        let name = format!("{}_{id}_slice", self.hypertable.associated_prefix);
+        let parts: Vec<NewTable> = (0..slices as usize).map(|part| self.make(rest, part)).collect::<Result<_>>()?;
+        // A divided table bears the number of its first chunk and that of its level, which makes the name unique.
+        let first = parts.first().map_or(0, NewTable::first_chunk_id);
+        let name = format!("{}_{first}_slice{}", self.hypertable.associated_prefix, dimension.ordinal);
         let oid = self.create(&name, Some(hash_column(dimension)?), pg_sys::InvalidOid);
-        let parts = (0..slices as usize).map(|part| self.make(rest, part)).collect::<Result<_>>()?;
         Ok(NewTable { oid, chunk_id: None, parts })
     }
 
