@@ -105,7 +105,8 @@ fn a_rolled_back_savepoint_takes_its_chunks_with_it() -> TestResult {
 #[test]
 fn a_portal_is_read_piece_by_piece_while_others_write() -> TestResult {
     let (database, mut client) = readings()?;
-    client.execute("INSERT INTO readings SELECT $1 + n * INTERVAL '1 hour', 1, n FROM generate_series(0, 99) n", &[&start()])?;
+    client
+        .execute("INSERT INTO readings SELECT $1::timestamptz + n * INTERVAL '1 hour', 1, n FROM generate_series(0, 99) n", &[&start()])?;
     let mut transaction = client.transaction()?;
     let portal = transaction.bind("SELECT value FROM readings ORDER BY time", &[])?;
     let mut values: Vec<f64> = Vec::new();
@@ -125,7 +126,10 @@ fn a_portal_is_read_piece_by_piece_while_others_write() -> TestResult {
 #[test]
 fn functions_take_parameters() -> TestResult {
     let (_database, mut client) = readings()?;
-    client.execute("INSERT INTO readings SELECT $1 + n * INTERVAL '1 hour', n % 2, n FROM generate_series(0, 95) n", &[&start()])?;
+    client.execute(
+        "INSERT INTO readings SELECT $1::timestamptz + n * INTERVAL '1 hour', n % 2, n FROM generate_series(0, 95) n",
+        &[&start()],
+    )?;
     let days = client.query(
         "SELECT time_bucket($1::text::interval, time) AS day, first(value, time), last(value, time) FROM readings
          WHERE sensor = $2 GROUP BY day ORDER BY day",
