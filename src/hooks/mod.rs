@@ -3,6 +3,7 @@
 mod executor;
 mod object_access;
 mod planner;
+mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {
@@ -10,4 +11,5 @@ pub fn install() {
     planner::install();
     executor::install();
     object_access::install();
+    utility::install();
 }
