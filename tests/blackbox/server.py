@@ -91,8 +91,12 @@ class Server:
         self._postmaster = None
 
     def __enter__(self):
-        self.init()
-        self.start()
+        try:
+            self.init()
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *_):
