@@ -22,9 +22,7 @@ pub struct SetAside {
 
 impl SetAside {
     /// Nothing yet.
-    pub const fn new() -> Self {
-        Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut() }
-    }
+    pub const NONE: Self = Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut() };
 
     /// Releases everything; the statement has ended.
     ///
@@ -40,7 +38,7 @@ impl SetAside {
                 ffi::DestroyPartitionDirectory(directory);
             }
         }
-        *self = Self::new();
+        *self = Self::NONE;
     }
 }
 

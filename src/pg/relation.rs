@@ -116,6 +116,13 @@ pub fn name_string(name: &pg_sys::NameData) -> String {
     name_str(name).to_string_lossy().into_owned()
 }
 
+/// True if the schema has a relation of this name.
+pub fn exists(schema: pg_sys::Oid, name: &str) -> bool {
+    let name = c_string(name);
+    // SAFETY: a syscache look-up.
+    unsafe { ffi::get_relname_relid(name.as_ptr(), schema) != pg_sys::InvalidOid }
+}
+
 /// The name of a relation, for messages; its OID if it is gone.
 pub fn relation_name(oid: pg_sys::Oid) -> String {
     // SAFETY: get_rel_name returns a palloc'd string or NULL.
