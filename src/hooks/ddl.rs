@@ -16,10 +16,11 @@ use crate::pg::{ffi, list, node};
 /// A RangeVar of the parser's.
 unsafe fn resolve(relation: *mut pg_sys::RangeVar, lock: u32) -> Option<pg_sys::Oid> {
     // SAFETY: the caller's promise.
-    // SAFETY: the caller's promise.
-    let oid =
-        unsafe { ffi::RangeVarGetRelidExtended(relation, lock as i32, pg_sys::RVROption::RVR_MISSING_OK, None, std::ptr::null_mut()) };
-    (oid != pg_sys::InvalidOid).then_some(oid)
+    // SAFETY: the caller's promise; InvalidOid if there is none.
+    unsafe {
+        let oid = ffi::RangeVarGetRelidExtended(relation, lock as i32, pg_sys::RVROption::RVR_MISSING_OK, None, std::ptr::null_mut());
+        (oid != pg_sys::InvalidOid).then_some(oid)
+    }
 }
 
 /// # Safety
