@@ -22,7 +22,7 @@ impl Relation {
     pub fn try_open(oid: pg_sys::Oid, lock: u32) -> Option<Self> {
         // SAFETY: try_relation_open checks the OID and returns NULL if there is none.
         let relation = unsafe { ffi::try_relation_open(oid, lock as i32) };
-        (!relation.is_null()).then_some(Self(relation))
+        (!relation.is_null()).then(|| Self(relation))
     }
 
     /// PostgreSQL's own pointer, valid while this lives.
