@@ -131,6 +131,7 @@ postgres! {
     fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextReset(context: MemoryContext);
+    fn MemoryContextSetParent(context: MemoryContext, new_parent: MemoryContext);
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
     fn OidFunctionCall0Coll(functionId: Oid, collation: Oid) -> Datum;
     fn OidFunctionCall1Coll(functionId: Oid, collation: Oid, arg1: Datum) -> Datum;

@@ -280,3 +280,45 @@ pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
     // SAFETY: one-element arrays for a key of one column, whose support function lives in the relcache.
     unsafe { ffi::compute_partition_hash_value(1, key.support, collation.as_mut_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr()) }
 }
+
+/// Builds the relation's partition descriptor if it is out of date.
+pub fn build_descriptor(relation: &Relation) {
+    // SAFETY: a partitioned relation.
+    unsafe { ffi::RelationGetPartitionDesc(relation.as_ptr(), true) };
+}
+
+/// The memory of the relation's newest partition descriptor; older ones that may still be in use are its children, each below
+/// the next newer one (`RelationBuildPartitionDesc`). NULL if none was built yet.
+pub fn descriptor_memory(relation: &Relation) -> pg_sys::MemoryContext {
+    // SAFETY: an open relation.
+    unsafe { (*relation.as_ptr()).rd_pdcxt }
+}
+
+/// Frees the descriptors between the newest one and `keep`. PostgreSQL would keep them until nobody has the relation open.
+///
+/// # Safety
+/// Nobody holds a pointer to a descriptor that is newer than `keep` and older than the newest.
+pub unsafe fn free_descriptors(relation: &Relation, keep: pg_sys::MemoryContext) {
+    // SAFETY: contexts hang below each other, one child each; a chain of another shape is left alone.
+    unsafe {
+        let newest = descriptor_memory(relation);
+        if newest.is_null() || newest == keep || (*newest).firstchild == keep {
+            return;
+        }
+        let mut context = newest;
+        while !context.is_null() && context != keep {
+            let child = (*context).firstchild;
+            if !child.is_null() && !(*child).nextchild.is_null() {
+                return;
+            }
+            context = child;
+        }
+        let superseded = (*newest).firstchild;
+        if !context.is_null() {
+            ffi::MemoryContextSetParent(keep, newest);
+        }
+        if !superseded.is_null() {
+            ffi::MemoryContextDelete(superseded);
+        }
+    }
+}
