@@ -1,0 +1,123 @@
+"""Planning time, and time from sending a query to its (almost empty) answer, with more and more chunks of an hour each.
+
+Both are needed: a plan that finds its chunks when it starts moves the cost from the first to the second.
+"""
+
+import json
+import time
+from datetime import datetime, timedelta, timezone
+
+import psycopg
+
+from bench import Bench
+from ingest import check
+from legs import HYPER, NATIVE, Leg, Span, make_partitions, one_row_each
+from measure import Goal, Measurement, attempt, rotated, say, summary
+
+LEGS = (NATIVE, HYPER)
+HOUR = timedelta(hours=1)
+AS_NATIVE = Goal(1.10)
+ONE_CHUNK_MS = Goal(2.0, partner=None)
+COLD_ROUNDS = 5
+
+
+def queries(span: Span, bucket: str) -> dict[str, str]:
+    low, high = span.bounds(span.chunks // 2)
+    one_host = "SELECT avg(usage_user) FROM {table} WHERE hostname = 'host_0' AND "
+    return {
+        "one chunk by constants": one_host + f"time >= '{low}' AND time < '{high}'",
+        "last half hour by now()": one_host + "time > now() - interval '30 minutes'",
+        "one bucket": one_host + f"{bucket} = '{low}'",
+        "GROUP BY over all": "SELECT hostname, count(*), max(usage_user) FROM {table} GROUP BY hostname",
+        "ORDER BY time DESC LIMIT 1": "SELECT * FROM {table} ORDER BY time DESC LIMIT 1",
+    }
+
+
+def run(bench: Bench) -> list[Measurement]:
+    results = []
+    for chunks in bench.scale.planning_chunks:
+        now = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+        # Ends an hour after the present one, lest it runs out of chunks while it is measured.
+        span = Span(now - (chunks - 2) * HOUR, chunks, HOUR)
+        with bench.connect() as conn:
+            bucket = bench.bucket(conn, "1 hour")
+        setup = bench.measurement(f"making {chunks} chunks with a row each", "ms/chunk", LEGS)
+        for leg in LEGS:
+            attempt(setup, leg, lambda: make(bench, leg, span))
+        say(f"  {summary(setup)}")
+        results.append(setup)
+        largest = chunks == max(bench.scale.planning_chunks)
+        for name, query in queries(span, bucket).items():
+            goal = ONE_CHUNK_MS if largest and name == "one chunk by constants" else AS_NATIVE
+            results += measure_query(bench, f"{name}, {chunks} chunks", query, goal, setup)
+        with bench.connect() as conn:
+            for leg in LEGS:
+                conn.execute(f"DROP TABLE IF EXISTS {table(leg)}")
+    return results
+
+
+def table(leg: Leg) -> str:
+    return f"many_{leg.kind}"
+
+
+def make(bench: Bench, leg: Leg, span: Span) -> float:
+    """Puts a row into each chunk; what the hypertable does in one statement, the native table needs DDL for."""
+    with bench.connect() as conn:
+        on_the_fly = leg.kind == "hypertable" and not bench.tables.self_check
+        bench.tables.create(conn, Leg(leg.title, leg.kind, premade=False), table(leg), Span(span.start, 0, span.chunk))
+        start = time.perf_counter()
+        if not on_the_fly:
+            make_partitions(conn, table(leg), span, 0, span.chunks)
+        conn.execute(one_row_each(table(leg), span, 0, span.chunks))
+        seconds = time.perf_counter() - start
+        conn.execute(f"ANALYZE {table(leg)}")
+        return seconds * 1000 / span.chunks
+
+
+def measure_query(bench: Bench, name: str, query: str, goal: Goal, setup: Measurement) -> list[Measurement]:
+    """Alternates between the tables, each of which has a warm session of its own, until the time is up."""
+    planned = bench.measurement(f"plan: {name}", "ms", LEGS, goal)
+    ran = bench.measurement(f"run: {name}", "ms", LEGS, AS_NATIVE)
+    cold = bench.measurement(f"first in a session: {name}", "ms", LEGS)
+    for measurement in (planned, ran, cold):
+        measurement.failures |= setup.failures
+    for number in range(COLD_ROUNDS):
+        for leg in rotated(LEGS, number):
+            attempt(cold, leg, lambda: first_in_session(bench, query.format(table=table(leg))))
+    sessions = {leg: bench.connect() for leg in LEGS}
+    try:
+        for leg in LEGS:
+            for _ in range(3):
+                attempt(ran, leg, lambda: milliseconds(sessions[leg], query.format(table=table(leg))))
+        ran.samples.clear()
+        end = time.perf_counter() + bench.scale.planning_seconds
+        for number in range(200):
+            for leg in rotated(LEGS, number):
+                attempt(planned, leg, lambda: planning_time(sessions[leg], query.format(table=table(leg))))
+                attempt(ran, leg, lambda: milliseconds(sessions[leg], query.format(table=table(leg))))
+            if number >= 4 and time.perf_counter() > end:
+                break
+    finally:
+        for conn in sessions.values():
+            conn.close()
+    for measurement in (planned, ran, cold):
+        say(f"  {summary(measurement)}")
+    return [planned, ran, cold]
+
+
+def planning_time(conn: psycopg.Connection, query: str) -> float:
+    plan = conn.execute(f"EXPLAIN (SUMMARY, FORMAT JSON) {query}").fetchone()[0]
+    return (plan if isinstance(plan, list) else json.loads(plan))[0]["Planning Time"]
+
+
+def milliseconds(conn: psycopg.Connection, query: str) -> float:
+    start = time.perf_counter()
+    result = conn.pgconn.exec_(query.encode())
+    seconds = time.perf_counter() - start
+    check(result)
+    return seconds * 1000
+
+
+def first_in_session(bench: Bench, query: str) -> float:
+    with bench.connect() as conn:
+        return milliseconds(conn, query)
