@@ -71,28 +71,22 @@ def creation(bench: Bench) -> list[Measurement]:
     end = max(bench.scale.creation_at) + bench.scale.creations
     span = Span(EPOCH, end, HOUR)
     grown = bench.measurement("growing", "ms", CREATION_LEGS)
-    sessions = {}
-    try:
+    with bench.connect() as conn:
         for leg in CREATION_LEGS:
-            sessions[leg] = bench.connect()
-            attempt(grown, leg, lambda: start_growing(bench, sessions[leg], leg, span))
+            attempt(grown, leg, lambda: start_growing(bench, conn, leg, span))
         have = 0
         for at in bench.scale.creation_at:
             for leg in CREATION_LEGS:
-                attempt(grown, leg, lambda: grow(bench, sessions[leg], leg, span, have, at))
+                attempt(grown, leg, lambda: grow(bench, conn, leg, span, have, at))
             one = bench.measurement(f"making a chunk beside {at} others", "ms", CREATION_LEGS, CREATION_GOAL)
             one.failures |= grown.failures
             numbers = {leg: iter(range(at, end)) for leg in CREATION_LEGS}
-            interleave(one, bench.scale.creations, lambda leg: create_one(bench, sessions[leg], leg, span, next(numbers[leg])))
+            interleave(one, bench.scale.creations, lambda leg: create_one(bench, conn, leg, span, next(numbers[leg])))
             grown.failures |= one.failures
             have = at + bench.scale.creations
             results.append(one)
-    finally:
-        for conn in sessions.values():
-            conn.close()
-        with bench.connect() as conn:
-            for leg in CREATION_LEGS:
-                conn.execute(f"DROP TABLE IF EXISTS {table(leg)}")
+        for leg in CREATION_LEGS:
+            conn.execute(f"DROP TABLE IF EXISTS {table(leg)}")
     return results
 
 

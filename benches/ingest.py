@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import psycopg
 from psycopg import pq
@@ -38,38 +39,43 @@ def run(bench: Bench) -> list[Measurement]:
         for name, of, load in kinds:
             name = f"{name}, {sessions} session{'s' if sessions > 1 else ''}"
             measurement = bench.measurement(name, "k rows/s", LOADED_LEGS, GOAL, data.rows(of))
-            sample = partial(load_once, bench, load, sessions, data.rows(of))
+            sample = partial(load_once, bench, measurement, load, sessions)
             results.append(interleave(measurement, bench.scale.rounds, sample))
     with bench.connect() as conn:
         conn.execute("DROP TABLE IF EXISTS src_0, src_1")
     return results
 
 
-def load_once(bench: Bench, load: Load, sessions: int, rows: int, leg: Leg) -> float:
+def load_once(bench: Bench, measurement: Measurement, load: Load, sessions: int, leg: Leg) -> float:
     """Loads a new table and returns the seconds from the start of all sessions to the end of the last."""
     with bench.connect() as conn:
         bench.tables.create(conn, leg, "cpu", SPAN)
         try:
             conn.execute("CHECKPOINT")
-            seconds = run_sessions(bench, load, sessions)
+            seconds, cpu = run_sessions(bench, load, sessions)
             found = conn.execute("SELECT count(*) FROM cpu").fetchone()[0]
-            if found != rows:
-                raise RuntimeError(f"{found} rows where {rows} were loaded")
+            if found != measurement.rows:
+                raise RuntimeError(f"{found} rows where {measurement.rows} were loaded")
+            measurement.cpu.setdefault(leg, []).append(cpu)
             return seconds
         finally:
             conn.execute("DROP TABLE cpu")
 
 
-def run_sessions(bench: Bench, load: Load, sessions: int) -> float:
+def run_sessions(bench: Bench, load: Load, sessions: int) -> tuple[float, float]:
+    """Seconds on the clock, and of the processors in the servers of the sessions."""
     barrier = threading.Barrier(sessions + 1)
     errors: list[BaseException] = []
+    used: list[float] = []
 
     def session(part: int) -> None:
         try:
             with bench.connect() as conn:
                 conn.execute("SELECT 1")
+                before = processor_seconds(conn)
                 barrier.wait()
                 load(conn, part, sessions)
+                used.append(processor_seconds(conn) - before)
         except BaseException as error:  # noqa: BLE001: raised again by the main thread
             errors.append(error)
             barrier.abort()
@@ -87,7 +93,11 @@ def run_sessions(bench: Bench, load: Load, sessions: int) -> float:
     seconds = time.perf_counter() - start
     if errors:
         raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
-    return seconds
+    return seconds, sum(used)
+
+
+def processor_seconds(conn: psycopg.Connection) -> float:
+    return int(Path(f"/proc/{conn.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def copy_file(hosts: int) -> Load:

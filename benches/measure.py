@@ -26,6 +26,8 @@ class Measurement:
     rows: int | None = None
     samples: dict[Leg, list[float]] = field(default_factory=dict)
     failures: dict[Leg, str] = field(default_factory=dict)
+    # Processor seconds of the sessions, where they are known: what other programs do to the machine disturbs them less.
+    cpu: dict[Leg, list[float]] = field(default_factory=dict)
 
     def cost(self, leg: Leg) -> float | None:
         samples = self.samples.get(leg)
@@ -41,13 +43,12 @@ class Measurement:
         """Median and quartiles of the costs of a leg by those of its partner in the same round."""
         if self.cost(leg) is None or self.cost(partner) is None:
             return None
-        ratios = [a / b for a, b in zip(self.samples[leg], self.samples[partner]) if b > 0]
-        if not ratios:
+        return spread(self.samples[leg], self.samples[partner])
+
+    def cpu_ratio(self, leg: Leg, partner: Leg) -> float | None:
+        if self.cost(leg) is None or self.cost(partner) is None or not self.cpu:
             return None
-        if len(ratios) < 2:
-            return ratios[0], ratios[0], ratios[0]
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        return middle, low, high
+        return spread(self.cpu[leg], self.cpu[partner])[0]
 
     def reached(self, leg: Leg) -> bool | None:
         """None: this leg was not measured, which no one may take for a success."""
@@ -56,7 +57,16 @@ class Measurement:
         if self.goal.partner is None:
             return self.cost(leg) <= self.goal.limit
         ratio = self.ratio(leg, self.goal.partner)
-        return ratio is not None and ratio[0] <= self.goal.limit
+        return None if ratio is None else ratio[0] <= self.goal.limit
+
+
+def spread(costs: list[float], partners: list[float]) -> tuple[float, float, float]:
+    """Median and quartiles of the ratios of what was measured in the same round."""
+    ratios = [cost / partner for cost, partner in zip(costs, partners)]
+    if len(ratios) < 2:
+        return ratios[0], ratios[0], ratios[0]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return middle, low, high
 
 
 def interleave(measurement: Measurement, rounds: int, sample: Callable[[Leg], float]) -> Measurement:

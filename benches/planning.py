@@ -5,6 +5,7 @@ Both are needed: a plan that finds its chunks when it starts moves the cost from
 
 import json
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import psycopg
@@ -19,6 +20,8 @@ HOUR = timedelta(hours=1)
 AS_NATIVE = Goal(1.10)
 ONE_CHUNK_MS = Goal(2.0, partner=None)
 COLD_ROUNDS = 5
+# The warm measurements are spread over so many sessions.
+SESSIONS = 3
 
 
 def queries(span: Span, bucket: str) -> dict[str, str]:
@@ -75,7 +78,7 @@ def make(bench: Bench, leg: Leg, span: Span) -> float:
 
 
 def measure_query(bench: Bench, name: str, query: str, goal: Goal, setup: Measurement) -> list[Measurement]:
-    """Alternates between the tables, each of which has a warm session of its own, until the time is up."""
+    """Alternates between the tables in one warm session, lest the cores that sessions happen to be on make a difference."""
     planned = bench.measurement(f"plan: {name}", "ms", LEGS, goal)
     ran = bench.measurement(f"run: {name}", "ms", LEGS, AS_NATIVE)
     cold = bench.measurement(f"first in a session: {name}", "ms", LEGS)
@@ -84,25 +87,25 @@ def measure_query(bench: Bench, name: str, query: str, goal: Goal, setup: Measur
     for number in range(COLD_ROUNDS):
         for leg in rotated(LEGS, number):
             attempt(cold, leg, lambda: first_in_session(bench, query.format(table=table(leg))))
-    sessions = {leg: bench.connect() for leg in LEGS}
-    try:
-        for leg in LEGS:
-            for _ in range(3):
-                attempt(ran, leg, lambda: milliseconds(sessions[leg], query.format(table=table(leg))))
-        ran.samples.clear()
-        end = time.perf_counter() + bench.scale.planning_seconds
-        for number in range(200):
-            for leg in rotated(LEGS, number):
-                attempt(planned, leg, lambda: planning_time(sessions[leg], query.format(table=table(leg))))
-                attempt(ran, leg, lambda: milliseconds(sessions[leg], query.format(table=table(leg))))
-            if number >= 4 and time.perf_counter() > end:
-                break
-    finally:
-        for conn in sessions.values():
-            conn.close()
+    for _ in range(SESSIONS):
+        with bench.connect() as conn:
+            alternate(planned, ran, conn, query, bench.scale.planning_seconds / SESSIONS)
     for measurement in (planned, ran, cold):
         say(f"  {summary(measurement)}")
     return [planned, ran, cold]
+
+
+def alternate(planned: Measurement, ran: Measurement, conn: psycopg.Connection, query: str, seconds: float) -> None:
+    warming = replace(ran, samples={})
+    for leg in LEGS * 3:
+        attempt(warming, leg, lambda: milliseconds(conn, query.format(table=table(leg))))
+    end = time.perf_counter() + seconds
+    for number in range(100):
+        for leg in rotated(LEGS, number):
+            attempt(planned, leg, lambda: planning_time(conn, query.format(table=table(leg))))
+            attempt(ran, leg, lambda: milliseconds(conn, query.format(table=table(leg))))
+        if number >= 4 and time.perf_counter() > end:
+            break
 
 
 def planning_time(conn: psycopg.Connection, query: str) -> float:

@@ -1,5 +1,6 @@
 """Results as a table on standard output and as docs/benchmarks.md."""
 
+import itertools
 import os
 import platform
 import re
@@ -12,7 +13,7 @@ from legs import HYPER_LEGS, NATIVE, PLAIN, Leg
 from measure import Measurement
 
 Sections = dict[str, list[Measurement]]
-HEAD = ("what", "unit", "plain", "native", "hypertable", "to native", "quartiles", "to plain", "goal", "reached")
+HEAD = ("what", "unit", "plain", "native", "hypertable", "to native", "quartiles", "CPU to native", "to plain", "goal", "reached")
 
 
 def rows(measurements: list[Measurement]) -> list[tuple[str, ...]]:
@@ -23,6 +24,7 @@ def rows(measurements: list[Measurement]) -> list[tuple[str, ...]]:
 def row(m: Measurement, leg: Leg) -> tuple[str, ...]:
     new = ", new chunks" if not leg.premade and any(other.premade and other in HYPER_LEGS for other in m.legs) else ""
     to_native, to_plain = m.ratio(leg, NATIVE), m.ratio(leg, PLAIN)
+    cpu = m.cpu_ratio(leg, NATIVE)
     several = to_native is not None and len(m.samples[leg]) > 1
     return (
         m.name + new,
@@ -32,6 +34,7 @@ def row(m: Measurement, leg: Leg) -> tuple[str, ...]:
         number(m.shown(leg)),
         f"{to_native[0]:.2f}" if to_native else "n/a",
         f"{to_native[1]:.2f} to {to_native[2]:.2f}" if several else "",
+        f"{cpu:.2f}" if cpu else "",
         f"{to_plain[0]:.2f}" if to_plain else "",
         goal(m),
         {True: "yes", False: "NO", None: "" if m.goal is None and m.cost(leg) is not None else "n/a"}[m.reached(leg)],
@@ -53,11 +56,16 @@ def goal(m: Measurement) -> str:
 
 
 def failures(sections: Sections) -> list[str]:
-    return [f"{m.name}, {leg.title}: {why}" for ms in sections.values() for m in ms for leg, why in m.failures.items()]
+    """What was not measured, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for measurement in itertools.chain(*sections.values()):
+        for leg, why in measurement.failures.items():
+            by_reason.setdefault(f"{leg.title}: {why}", []).append(measurement.name)
+    return [f"{why}\n    {', '.join(names)}" for why, names in by_reason.items()]
 
 
 def missed(sections: Sections) -> int:
-    return sum(m.reached(leg) is False for ms in sections.values() for m in ms for leg in HYPER_LEGS if leg in m.legs)
+    return sum(m.reached(leg) is False for m in itertools.chain(*sections.values()) for leg in HYPER_LEGS if leg in m.legs)
 
 
 def text(sections: Sections) -> str:
@@ -88,8 +96,9 @@ def markdown(sections: Sections, cluster: Cluster, load: tuple[float, float]) ->
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`; `benches/README.md` says what is measured and how. A ratio is a cost by its partner's cost in the same
-round, so 1.03 is 3 % slower (or larger); it is the median over the rounds, with the quartiles beside it. The other numbers are only
-context: they belong to the machine.
+round, so 1.03 is 3 % slower (or larger); it is the median over the rounds, with the quartiles beside it. "CPU to native" is the same
+for the processor time of the sessions, which other programs on the machine disturb less. The other numbers are only context: they
+belong to the machine.
 """
 
 

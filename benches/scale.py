@@ -24,9 +24,9 @@ class Scale:
 
 
 FULL = Scale(
-    copy_hosts=50,
-    insert_hosts=25,
-    rounds=7,
+    copy_hosts=25,
+    insert_hosts=12,
+    rounds=15,
     transactions=20_000,
     planning_chunks=(10, 1_000, 5_000),
     planning_seconds=10,
@@ -34,7 +34,7 @@ FULL = Scale(
     creation_at=(0, 100, 1_000, 2_000, 5_000),
     creations=20,
     query_hosts=400,
-    query_rounds=5,
+    query_rounds=7,
     query_variants=3,
 )
 
