@@ -9,6 +9,7 @@ from cluster import Cluster
 from legs import Leg, Tables
 from measure import Goal, Measurement
 from scale import Scale
+from sql import scalar
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,6 @@ class Bench:
 
     def bucket(self, conn: psycopg.Connection, width: str) -> str:
         """The expression that cuts time into buckets: the same for all tables."""
-        if conn.execute("SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'time_bucket')").fetchone()[0]:
+        if scalar(conn, "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'time_bucket')"):
             return f"time_bucket('{width}', time)"
         return f"date_trunc('{width.split()[1]}', time)"

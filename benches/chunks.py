@@ -1,13 +1,15 @@
 """What chunks cost: memory of a statement that writes to many, and the time to make one more."""
 
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from bench import Bench
 from legs import EPOCH, HYPER, HYPER_NEW, NATIVE, Leg, Span, make_partitions, one_row_each, partition_ddl
-from measure import Goal, Measurement, attempt, interleave, rotated, say, summary
+from measure import Goal, Measurement, attempt, finished, interleave, rotated
 from planning import HOUR
 
 MEMORY_LEGS = (NATIVE, HYPER, HYPER_NEW)
@@ -18,7 +20,7 @@ CREATION_GOAL = Goal(1.0)
 MB = 1 << 20
 
 
-def memory(bench: Bench) -> list[Measurement]:
+def memory(bench: Bench) -> Iterator[Measurement]:
     chunks = bench.scale.memory_chunks
     name = f"one INSERT into {chunks} chunks"
     resident, contexts = (bench.measurement(f"{name}, {what}", "MB", MEMORY_LEGS, MEMORY_GOAL)
@@ -27,13 +29,11 @@ def memory(bench: Bench) -> list[Measurement]:
     for number in range(MEMORY_ROUNDS):
         for leg in rotated(MEMORY_LEGS, number):
             seen: list[float] = []
-            attempt(resident, leg, lambda: memory_of_insert(bench, leg, span, seen))
+            attempt(resident, leg, memory_of_insert, bench, leg, span, seen)
             if seen:
-                attempt(contexts, leg, lambda: seen[0])
+                attempt(contexts, leg, seen.pop)
     contexts.failures = resident.failures
-    for measurement in (resident, contexts):
-        say(f"  {summary(measurement)}")
-    return [resident, contexts]
+    yield from finished(resident, contexts)
 
 
 def memory_of_insert(bench: Bench, leg: Leg, span: Span, contexts: list[float]) -> float:
@@ -48,7 +48,7 @@ def memory_of_insert(bench: Bench, leg: Leg, span: Span, contexts: list[float]) 
                 f"WITH inserted AS ({insert} RETURNING 1), done AS (SELECT count(*) AS rows FROM inserted)"
                 " SELECT rows, (SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE rows > 0) FROM done"
             )
-            rows, total = conn.execute(query).fetchone()
+            rows, total = conn.execute(query).fetchall()[0]
             if rows != span.chunks:
                 raise RuntimeError(f"{rows} rows where {span.chunks} were inserted")
             contexts.append(float(total) / MB)
@@ -65,29 +65,26 @@ def private_peak(conn: psycopg.Connection) -> float:
     return (kilobytes["VmHWM"] - kilobytes["RssFile"] - kilobytes["RssShmem"]) / 1024
 
 
-def creation(bench: Bench) -> list[Measurement]:
+def creation(bench: Bench) -> Iterator[Measurement]:
     """The native table's partition is made by DDL and then inserted into, the hypertable's by the insertion."""
-    results = []
     end = max(bench.scale.creation_at) + bench.scale.creations
     span = Span(EPOCH, end, HOUR)
     grown = bench.measurement("growing", "ms", CREATION_LEGS)
     with bench.connect() as conn:
         for leg in CREATION_LEGS:
-            attempt(grown, leg, lambda: start_growing(bench, conn, leg, span))
+            attempt(grown, leg, start_growing, bench, conn, leg, span)
         have = 0
         for at in bench.scale.creation_at:
             for leg in CREATION_LEGS:
-                attempt(grown, leg, lambda: grow(bench, conn, leg, span, have, at))
+                attempt(grown, leg, grow, bench, conn, leg, span, have, at)
             one = bench.measurement(f"making a chunk beside {at} others", "ms", CREATION_LEGS, CREATION_GOAL)
             one.failures |= grown.failures
-            numbers = {leg: iter(range(at, end)) for leg in CREATION_LEGS}
-            interleave(one, bench.scale.creations, lambda leg: create_one(bench, conn, leg, span, next(numbers[leg])))
+            next_number = {leg: iter(range(at, end)) for leg in CREATION_LEGS}
+            yield from interleave(one, bench.scale.creations, partial(create_one, bench, conn, span, next_number))
             grown.failures |= one.failures
             have = at + bench.scale.creations
-            results.append(one)
         for leg in CREATION_LEGS:
             conn.execute(f"DROP TABLE IF EXISTS {table(leg)}")
-    return results
 
 
 def table(leg: Leg) -> str:
@@ -111,7 +108,8 @@ def grow(bench: Bench, conn: psycopg.Connection, leg: Leg, span: Span, have: int
     return 0.0
 
 
-def create_one(bench: Bench, conn: psycopg.Connection, leg: Leg, span: Span, number: int) -> float:
+def create_one(bench: Bench, conn: psycopg.Connection, span: Span, next_number: dict[Leg, Iterator[int]], leg: Leg) -> float:
+    number = next(next_number[leg])
     statements = [partition_ddl(table(leg), span, number)] if by_ddl(bench, leg) else []
     statements.append(one_row_each(table(leg), span, number, number + 1))
     start = time.perf_counter()

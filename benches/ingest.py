@@ -1,19 +1,20 @@
 """Throughput of COPY from a file and from a client, INSERT of 1000 rows a statement, INSERT .. SELECT; one and two sessions."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import psycopg
-from psycopg import pq
 
 import data
 from bench import Bench
 from legs import COLUMNS, EPOCH, LOADED_LEGS, Leg, Span
 from measure import Goal, Measurement, interleave
 from scale import CHUNK, HOURS
+from sql import scalar, send
 
 SPAN = Span(EPOCH, HOURS * 3600 // int(CHUNK.total_seconds()), CHUNK)
 GOAL = Goal(1.03)
@@ -23,7 +24,7 @@ BLOCK = 1 << 18
 Load = Callable[[psycopg.Connection, int, int], None]
 
 
-def run(bench: Bench) -> list[Measurement]:
+def run(bench: Bench) -> Iterator[Measurement]:
     hosts, few = bench.scale.copy_hosts, bench.scale.insert_hosts
     prepare_files(hosts, few)
     kinds: list[tuple[str, int, Load]] = [
@@ -32,7 +33,6 @@ def run(bench: Bench) -> list[Measurement]:
         (f"INSERT of {data.ROWS_PER_STATEMENT} rows", few, insert_rows(few)),
         ("INSERT .. SELECT", hosts, insert_select),
     ]
-    results = []
     for sessions in (1, 2):
         with bench.connect() as conn:
             make_sources(conn, hosts, sessions)
@@ -40,10 +40,9 @@ def run(bench: Bench) -> list[Measurement]:
             name = f"{name}, {sessions} session{'s' if sessions > 1 else ''}"
             measurement = bench.measurement(name, "k rows/s", LOADED_LEGS, GOAL, data.rows(of))
             sample = partial(load_once, bench, measurement, load, sessions)
-            results.append(interleave(measurement, bench.scale.rounds, sample))
+            yield from interleave(measurement, bench.scale.rounds, sample)
     with bench.connect() as conn:
         conn.execute("DROP TABLE IF EXISTS src_0, src_1")
-    return results
 
 
 def load_once(bench: Bench, measurement: Measurement, load: Load, sessions: int, leg: Leg) -> float:
@@ -53,7 +52,7 @@ def load_once(bench: Bench, measurement: Measurement, load: Load, sessions: int,
         try:
             conn.execute("CHECKPOINT")
             seconds, cpu = run_sessions(bench, load, sessions)
-            found = conn.execute("SELECT count(*) FROM cpu").fetchone()[0]
+            found = scalar(conn, "SELECT count(*) FROM cpu")
             if found != measurement.rows:
                 raise RuntimeError(f"{found} rows where {measurement.rows} were loaded")
             measurement.cpu.setdefault(leg, []).append(cpu)
@@ -76,17 +75,15 @@ def run_sessions(bench: Bench, load: Load, sessions: int) -> tuple[float, float]
                 barrier.wait()
                 load(conn, part, sessions)
                 used.append(processor_seconds(conn) - before)
-        except BaseException as error:  # noqa: BLE001: raised again by the main thread
+        except BaseException as error:  # raised again by the main thread
             errors.append(error)
             barrier.abort()
 
     threads = [threading.Thread(target=session, args=(part,)) for part in range(sessions)]
     for thread in threads:
         thread.start()
-    try:
+    with contextlib.suppress(threading.BrokenBarrierError):
         barrier.wait()
-    except threading.BrokenBarrierError:
-        pass
     start = time.perf_counter()
     for thread in threads:
         thread.join()
@@ -101,7 +98,10 @@ def processor_seconds(conn: psycopg.Connection) -> float:
 
 
 def copy_file(hosts: int) -> Load:
-    return lambda conn, part, parts: conn.execute(f"COPY cpu FROM '{data.csv(hosts, part, parts)}' (FORMAT csv)") and None
+    def load(conn: psycopg.Connection, part: int, parts: int) -> None:
+        conn.execute(f"COPY cpu FROM '{data.csv(hosts, part, parts)}' (FORMAT csv)")
+
+    return load
 
 
 def copy_client(hosts: int) -> Load:
@@ -118,18 +118,13 @@ def insert_rows(hosts: int) -> Load:
     def load(conn: psycopg.Connection, part: int, parts: int) -> None:
         with open(data.statements(hosts, part, parts), "rb") as statements:
             for statement in statements:
-                check(conn.pgconn.exec_(statement))
+                send(conn, statement)
 
     return load
 
 
 def insert_select(conn: psycopg.Connection, part: int, _parts: int) -> None:
     conn.execute(f"INSERT INTO cpu SELECT * FROM src_{part}")
-
-
-def check(result: pq.abc.PGresult) -> None:
-    if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
-        raise RuntimeError(result.error_message.decode())
 
 
 def prepare_files(hosts: int, few: int) -> None:

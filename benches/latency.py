@@ -1,35 +1,32 @@
 """Time of a single-row prepared INSERT as pgbench sees it: median and 99th percentile, one and two sessions."""
 
-import os
 import shutil
 import statistics
+from collections.abc import Iterator
 
 from bench import Bench
-from cluster import PORT, STATE
+from cluster import STATE
 from ingest import SPAN
 from legs import EPOCH, LOADED_LEGS, METRICS, Leg
-from measure import Goal, Measurement, attempt, rotated, say, summary
+from measure import Goal, Measurement, attempt, finished, rotated
+from sql import scalar
 
 GOAL = Goal(1.10)
 
 
-def run(bench: Bench) -> list[Measurement]:
+def run(bench: Bench) -> Iterator[Measurement]:
     script = write_script()
-    results = []
     for sessions in (1, 2):
         name = f"single-row INSERT, {sessions} session{'s' if sessions > 1 else ''}"
         median, tail = (bench.measurement(f"{name}, {what}", "µs", LOADED_LEGS, GOAL) for what in ("median", "p99"))
         for number in range(bench.scale.rounds):
             for leg in rotated(LOADED_LEGS, number):
                 latencies: list[float] = []
-                attempt(median, leg, lambda: one_round(bench, leg, script, sessions, latencies))
+                attempt(median, leg, one_round, bench, leg, script, sessions, latencies)
                 if latencies:
-                    attempt(tail, leg, lambda: statistics.quantiles(latencies, n=100)[98])
+                    attempt(tail, leg, percentile_99, latencies)
         tail.failures = median.failures
-        results += [median, tail]
-        for measurement in (median, tail):
-            say(f"  {summary(measurement)}")
-    return results
+        yield from finished(median, tail)
 
 
 def one_round(bench: Bench, leg: Leg, script: str, sessions: int, latencies: list[float]) -> float:
@@ -37,23 +34,24 @@ def one_round(bench: Bench, leg: Leg, script: str, sessions: int, latencies: lis
     logs = STATE / "pgbench"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(logs, "postgres")
     with bench.connect() as conn:
         bench.tables.create(conn, leg, "cpu", SPAN)
         try:
             conn.execute("CHECKPOINT")
             options = ("-n", "-M", "prepared", "-f", script, "-t", bench.scale.transactions, "-c", sessions, "-j", sessions)
-            server = ("-h", bench.cluster.sockets, "-p", PORT, "-U", "postgres", "bench")
-            bench.cluster.program("pgbench", *options, "-D", "t=0", "-l", "--log-prefix", logs / "log", *server)
+            bench.cluster.pgbench(*options, "-D", "t=0", "-l", "--log-prefix", logs / "log")
             for log in logs.iterdir():
                 latencies += [float(line.split()[2]) for line in log.read_text().splitlines()]
-            found = conn.execute("SELECT count(*) FROM cpu").fetchone()[0]
+            found = scalar(conn, "SELECT count(*) FROM cpu")
             if not found == len(latencies) == sessions * bench.scale.transactions:
                 raise RuntimeError(f"{found} rows from {len(latencies)} transactions")
             return statistics.median(latencies)
         finally:
             conn.execute("DROP TABLE cpu")
+
+
+def percentile_99(latencies: list[float]) -> float:
+    return statistics.quantiles(latencies, n=100)[98]
 
 
 def write_script() -> str:

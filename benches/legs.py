@@ -5,6 +5,8 @@ from datetime import datetime, timedelta, timezone
 
 import psycopg
 
+from sql import scalar
+
 EPOCH = datetime(2016, 1, 1, tzinfo=timezone.utc)
 METRICS = tuple(
     f"usage_{name}"
@@ -55,6 +57,8 @@ class Tables:
     def create(self, conn: psycopg.Connection, leg: Leg, table: str, span: Span) -> None:
         kind = "native" if self.self_check and leg.kind == "hypertable" else leg.kind
         partitioning = " PARTITION BY RANGE (time)" if kind == "native" else ""
+        # A measurement that failed may have left it.
+        conn.execute(f"DROP TABLE IF EXISTS {table}")
         conn.execute(f"CREATE TABLE {table} ({COLUMNS}){partitioning}")
         if kind == "native":
             make_partitions(conn, table, span, 0, span.chunks)
@@ -105,4 +109,4 @@ def one_row_each(table: str, span: Span, first: int, end: int) -> str:
 
 def count_chunks(conn: psycopg.Connection, table: str) -> int:
     query = "SELECT count(*) FROM pg_partition_tree(%s::regclass) WHERE isleaf AND level > 0"
-    return conn.execute(query, [table]).fetchone()[0]
+    return scalar(conn, query, table)

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 
 import chunks
 import ingest
@@ -32,6 +33,7 @@ def main() -> int:
     scale = QUICK if options.quick else FULL
     before = os.getloadavg()[0]
     sections: report.Sections = {}
+    broken: list[str] = []
     with Cluster() as cluster:
         if cluster.why_no_hypertables and not options.self_check:
             say(f"NO HYPERTABLES: {cluster.why_no_hypertables}. Their columns will say n/a, and this run fails.")
@@ -40,20 +42,26 @@ def main() -> int:
             title, run = SECTIONS[name]
             start = time.monotonic()
             say(title)
-            sections[title] = run(bench)
+            sections[title] = []
+            try:
+                sections[title].extend(run(bench))
+            except Exception as error: # the other sections are still worth having
+                traceback.print_exc()
+                broken.append(f"{title} broke off: {error}")
             say(f"  ({time.monotonic() - start:.0f} s)")
+        broken += cluster.crashes()
         if options.write:
             target = ROOT / "docs" / "benchmarks.md"
             target.parent.mkdir(exist_ok=True)
-            target.write_text(report.markdown(sections, cluster, (before, os.getloadavg()[0])), encoding="utf-8")
+            target.write_text(report.markdown(sections, broken, cluster, (before, os.getloadavg()[0])), encoding="utf-8")
     print(report.text(sections))
-    return verdict(sections, options)
+    return verdict(sections, broken, options)
 
 
-def verdict(sections: report.Sections, options: argparse.Namespace) -> int:
+def verdict(sections: report.Sections, broken: list[str], options: argparse.Namespace) -> int:
     if options.self_check:
         print("\nSELF-CHECK: what is called a hypertable here was a native table too; ratios off 1.00 are noise.")
-    failed, missed = report.failures(sections), report.missed(sections)
+    failed, missed = report.failures(sections) + broken, report.missed(sections)
     if failed:
         print("\nNOT MEASURED:", *failed, sep="\n  ")
         return 2

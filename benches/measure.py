@@ -2,7 +2,7 @@
 
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from legs import HYPER_LEGS, NATIVE, Leg
@@ -52,10 +52,11 @@ class Measurement:
 
     def reached(self, leg: Leg) -> bool | None:
         """None: this leg was not measured, which no one may take for a success."""
-        if self.goal is None or self.cost(leg) is None:
+        cost = self.cost(leg)
+        if self.goal is None or cost is None:
             return None
         if self.goal.partner is None:
-            return self.cost(leg) <= self.goal.limit
+            return cost <= self.goal.limit
         ratio = self.ratio(leg, self.goal.partner)
         return None if ratio is None else ratio[0] <= self.goal.limit
 
@@ -69,26 +70,25 @@ def spread(costs: list[float], partners: list[float]) -> tuple[float, float, flo
     return middle, low, high
 
 
-def interleave(measurement: Measurement, rounds: int, sample: Callable[[Leg], float]) -> Measurement:
+def interleave(measurement: Measurement, rounds: int, sample: Callable[[Leg], float]) -> Iterator[Measurement]:
     """Takes one sample of every leg in each round, beginning with another leg each time."""
     for number in range(rounds):
         for leg in rotated(measurement.legs, number):
-            attempt(measurement, leg, lambda leg=leg: sample(leg))
-    say(f"  {summary(measurement)}")
-    return measurement
+            attempt(measurement, leg, sample, leg)
+    yield from finished(measurement)
 
 
 def rotated(legs: tuple[Leg, ...], by: int) -> tuple[Leg, ...]:
     return legs[by % len(legs) :] + legs[: by % len(legs)]
 
 
-def attempt(measurement: Measurement, leg: Leg, sample: Callable[[], float]) -> None:
+def attempt(measurement: Measurement, leg: Leg, sample: Callable[..., float], *arguments: object) -> None:
     """Adds a sample, or notes why there is none; a leg that failed once is not tried again."""
     if leg in measurement.failures:
         return
     try:
-        measurement.samples.setdefault(leg, []).append(sample())
-    except Exception as error:  # noqa: BLE001: whatever breaks one leg must not hide the others
+        measurement.samples.setdefault(leg, []).append(sample(*arguments))
+    except Exception as error:  # whatever breaks one leg must not hide the others
         measurement.failures[leg] = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         say(f"  FAILED {measurement.name}, {leg.title}: {error}")
 
@@ -102,6 +102,12 @@ def summary(measurement: Measurement) -> str:
         if ratio:
             words[-1] += f" (x{ratio[0]:.3f})"
     return " ".join(words[:1]) + " " + ", ".join(words[1:]) + f" {measurement.unit}"
+
+
+def finished(*measurements: Measurement) -> Iterator[Measurement]:
+    for measurement in measurements:
+        say(f"  {summary(measurement)}")
+        yield measurement
 
 
 def say(text: str) -> None:

@@ -3,17 +3,17 @@
 Both are needed: a plan that finds its chunks when it starts moves the cost from the first to the second.
 """
 
-import json
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import psycopg
 
 from bench import Bench
-from ingest import check
 from legs import HYPER, NATIVE, Leg, Span, make_partitions, one_row_each
-from measure import Goal, Measurement, attempt, rotated, say, summary
+from measure import Goal, Measurement, attempt, finished, rotated
+from sql import scalar, send
 
 LEGS = (NATIVE, HYPER)
 HOUR = timedelta(hours=1)
@@ -36,8 +36,7 @@ def queries(span: Span, bucket: str) -> dict[str, str]:
     }
 
 
-def run(bench: Bench) -> list[Measurement]:
-    results = []
+def run(bench: Bench) -> Iterator[Measurement]:
     for chunks in bench.scale.planning_chunks:
         now = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
         # Ends an hour after the present one, lest it runs out of chunks while it is measured.
@@ -46,17 +45,15 @@ def run(bench: Bench) -> list[Measurement]:
             bucket = bench.bucket(conn, "1 hour")
         setup = bench.measurement(f"making {chunks} chunks with a row each", "ms/chunk", LEGS)
         for leg in LEGS:
-            attempt(setup, leg, lambda: make(bench, leg, span))
-        say(f"  {summary(setup)}")
-        results.append(setup)
+            attempt(setup, leg, make, bench, leg, span)
+        yield from finished(setup)
         largest = chunks == max(bench.scale.planning_chunks)
         for name, query in queries(span, bucket).items():
             goal = ONE_CHUNK_MS if largest and name == "one chunk by constants" else AS_NATIVE
-            results += measure_query(bench, f"{name}, {chunks} chunks", query, goal, setup)
+            yield from measure_query(bench, f"{name}, {chunks} chunks", query, goal, setup)
         with bench.connect() as conn:
             for leg in LEGS:
                 conn.execute(f"DROP TABLE IF EXISTS {table(leg)}")
-    return results
 
 
 def table(leg: Leg) -> str:
@@ -77,7 +74,7 @@ def make(bench: Bench, leg: Leg, span: Span) -> float:
         return seconds * 1000 / span.chunks
 
 
-def measure_query(bench: Bench, name: str, query: str, goal: Goal, setup: Measurement) -> list[Measurement]:
+def measure_query(bench: Bench, name: str, query: str, goal: Goal, setup: Measurement) -> Iterator[Measurement]:
     """Alternates between the tables in one warm session, lest the cores that sessions happen to be on make a difference."""
     planned = bench.measurement(f"plan: {name}", "ms", LEGS, goal)
     ran = bench.measurement(f"run: {name}", "ms", LEGS, AS_NATIVE)
@@ -86,39 +83,34 @@ def measure_query(bench: Bench, name: str, query: str, goal: Goal, setup: Measur
         measurement.failures |= setup.failures
     for number in range(COLD_ROUNDS):
         for leg in rotated(LEGS, number):
-            attempt(cold, leg, lambda: first_in_session(bench, query.format(table=table(leg))))
+            attempt(cold, leg, first_in_session, bench, query.format(table=table(leg)))
     for _ in range(SESSIONS):
         with bench.connect() as conn:
             alternate(planned, ran, conn, query, bench.scale.planning_seconds / SESSIONS)
-    for measurement in (planned, ran, cold):
-        say(f"  {summary(measurement)}")
-    return [planned, ran, cold]
+    yield from finished(planned, ran, cold)
 
 
 def alternate(planned: Measurement, ran: Measurement, conn: psycopg.Connection, query: str, seconds: float) -> None:
     warming = replace(ran, samples={})
     for leg in LEGS * 3:
-        attempt(warming, leg, lambda: milliseconds(conn, query.format(table=table(leg))))
+        attempt(warming, leg, milliseconds, conn, query.format(table=table(leg)))
     end = time.perf_counter() + seconds
     for number in range(100):
         for leg in rotated(LEGS, number):
-            attempt(planned, leg, lambda: planning_time(conn, query.format(table=table(leg))))
-            attempt(ran, leg, lambda: milliseconds(conn, query.format(table=table(leg))))
+            attempt(planned, leg, planning_time, conn, query.format(table=table(leg)))
+            attempt(ran, leg, milliseconds, conn, query.format(table=table(leg)))
         if number >= 4 and time.perf_counter() > end:
             break
 
 
 def planning_time(conn: psycopg.Connection, query: str) -> float:
-    plan = conn.execute(f"EXPLAIN (SUMMARY, FORMAT JSON) {query}").fetchone()[0]
-    return (plan if isinstance(plan, list) else json.loads(plan))[0]["Planning Time"]
+    return scalar(conn, f"EXPLAIN (SUMMARY, FORMAT JSON) {query}")[0]["Planning Time"]
 
 
 def milliseconds(conn: psycopg.Connection, query: str) -> float:
     start = time.perf_counter()
-    result = conn.pgconn.exec_(query.encode())
-    seconds = time.perf_counter() - start
-    check(result)
-    return seconds * 1000
+    send(conn, query.encode())
+    return (time.perf_counter() - start) * 1000
 
 
 def first_in_session(bench: Bench, query: str) -> float:

@@ -3,20 +3,20 @@
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import psycopg
 
 import data
 from bench import Bench
-from ingest import SPAN, check
+from ingest import SPAN
 from legs import ALL_LEGS, EPOCH, METRICS, PLAIN, Leg
-from measure import Goal, Measurement, attempt, rotated, say, summary
+from measure import Goal, Measurement, attempt, finished, rotated, say
 from scale import HOURS
+from sql import send
 
 GOAL = Goal(1.05)
-LOAD_GOAL = Goal(1.03)
 Window = tuple[datetime, datetime]
 
 
@@ -103,23 +103,21 @@ QUERIES: dict[str, Callable[[Draw], str]] = {
 QUICK_MS, REPEATS = 20, 20
 
 
-def run(bench: Bench) -> list[Measurement]:
+def run(bench: Bench) -> Iterator[Measurement]:
     hosts = bench.scale.query_hosts
-    load = bench.measurement("full load by COPY from a file", "k rows/s", ALL_LEGS, LOAD_GOAL, data.rows(hosts))
+    load = bench.measurement("full load by COPY from a file", "k rows/s", ALL_LEGS, rows=data.rows(hosts))
     data.csv(hosts)
     with bench.connect() as conn:
         load_tags(conn, hosts)
         for leg in ALL_LEGS:
-            attempt(load, leg, lambda: full_load(bench, conn, leg, hosts))
-        say(f"  {summary(load)}")
-        results = [load]
+            attempt(load, leg, full_load, bench, conn, leg, hosts)
+        yield from finished(load)
         for name, query in QUERIES.items():
             draw = Draw(hosts, lambda width: bench.bucket(conn, width))
             texts = list(dict.fromkeys(query(draw) for _ in range(bench.scale.query_variants)))
-            results.append(measure_query(bench, conn, name, texts, load))
+            yield from measure_query(bench, conn, name, texts, load)
         for table in ["tags", *(f"cpu_{leg.kind}" for leg in ALL_LEGS)]:
             conn.execute(f"DROP TABLE IF EXISTS {table}")
-    return results
 
 
 def load_tags(conn: psycopg.Connection, hosts: int) -> None:
@@ -139,16 +137,16 @@ def full_load(bench: Bench, conn: psycopg.Connection, leg: Leg, hosts: int) -> f
     return seconds
 
 
-def measure_query(bench: Bench, conn: psycopg.Connection, name: str, texts: list[str], load: Measurement) -> Measurement:
+def measure_query(bench: Bench, conn: psycopg.Connection, name: str, texts: list[str], load: Measurement) -> Iterator[Measurement]:
     """A sample is the mean over all variants. The round before the first warms up and compares the answers."""
     measurement = bench.measurement(name, "ms", ALL_LEGS, GOAL)
     measurement.failures |= load.failures
     repeats = 1
     expected = None
     for leg in ALL_LEGS:
+        attempt(measurement, leg, sample, conn, leg, texts, 1)
         if leg in measurement.failures:
             continue
-        attempt(measurement, leg, lambda: sample(conn, leg, texts, 1))
         answer = [digest(conn, text.replace("@", leg.kind)) for text in texts]
         if leg == PLAIN:
             expected = answer
@@ -159,9 +157,8 @@ def measure_query(bench: Bench, conn: psycopg.Connection, name: str, texts: list
     measurement.samples.clear()
     for number in range(bench.scale.query_rounds):
         for leg in rotated(ALL_LEGS, number):
-            attempt(measurement, leg, lambda: sample(conn, leg, texts, repeats))
-    say(f"  {summary(measurement)}")
-    return measurement
+            attempt(measurement, leg, sample, conn, leg, texts, repeats)
+    yield from finished(measurement)
 
 
 def sample(conn: psycopg.Connection, leg: Leg, texts: list[str], repeats: int) -> float:
@@ -170,7 +167,7 @@ def sample(conn: psycopg.Connection, leg: Leg, texts: list[str], repeats: int) -
     start = time.perf_counter()
     for _ in range(repeats):
         for query in queries:
-            check(conn.pgconn.exec_(query))
+            send(conn, query)
     return (time.perf_counter() - start) * 1000 / len(queries) / repeats
 
 

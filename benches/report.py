@@ -11,6 +11,7 @@ from pathlib import Path
 from cluster import ROOT, SETTINGS, Cluster
 from legs import HYPER_LEGS, NATIVE, PLAIN, Leg
 from measure import Measurement
+from sql import scalar
 
 Sections = dict[str, list[Measurement]]
 HEAD = ("what", "unit", "plain", "native", "hypertable", "to native", "quartiles", "CPU to native", "to plain", "goal", "reached")
@@ -25,7 +26,6 @@ def row(m: Measurement, leg: Leg) -> tuple[str, ...]:
     new = ", new chunks" if not leg.premade and any(other.premade and other in HYPER_LEGS for other in m.legs) else ""
     to_native, to_plain = m.ratio(leg, NATIVE), m.ratio(leg, PLAIN)
     cpu = m.cpu_ratio(leg, NATIVE)
-    several = to_native is not None and len(m.samples[leg]) > 1
     return (
         m.name + new,
         m.unit,
@@ -33,7 +33,7 @@ def row(m: Measurement, leg: Leg) -> tuple[str, ...]:
         number(m.shown(NATIVE)),
         number(m.shown(leg)),
         f"{to_native[0]:.2f}" if to_native else "n/a",
-        f"{to_native[1]:.2f} to {to_native[2]:.2f}" if several else "",
+        f"{to_native[1]:.2f} to {to_native[2]:.2f}" if to_native and len(m.samples[leg]) > 1 else "",
         f"{cpu:.2f}" if cpu else "",
         f"{to_plain[0]:.2f}" if to_plain else "",
         goal(m),
@@ -61,7 +61,12 @@ def failures(sections: Sections) -> list[str]:
     for measurement in itertools.chain(*sections.values()):
         for leg, why in measurement.failures.items():
             by_reason.setdefault(f"{leg.title}: {why}", []).append(measurement.name)
-    return [f"{why}\n    {', '.join(names)}" for why, names in by_reason.items()]
+    return [f"{why} ({some(names)})" for why, names in by_reason.items()]
+
+
+def some(names: list[str], limit: int = 5) -> str:
+    more = [f"and {len(names) - limit} more"] if len(names) > limit else []
+    return "; ".join(names[:limit] + more)
 
 
 def missed(sections: Sections) -> int:
@@ -80,14 +85,14 @@ def text(sections: Sections) -> str:
     return "\n".join(lines)
 
 
-def markdown(sections: Sections, cluster: Cluster, load: tuple[float, float]) -> str:
+def markdown(sections: Sections, broken: list[str], cluster: Cluster, load: tuple[float, float]) -> str:
     parts = [INTRODUCTION, machine(cluster, load)]
     for title, measurements in sections.items():
         parts.append(f"## {title}\n")
         for line in (HEAD, ("---", "---", *["---:"] * (len(HEAD) - 2)), *rows(measurements)):
             parts.append("| " + " | ".join(line) + " |")
         parts.append("")
-    failed = failures(sections)
+    failed = failures(sections) + broken
     if failed:
         parts += ["## Not measured\n", *(f"- {line}" for line in failed), ""]
     return "\n".join(parts)
@@ -105,8 +110,8 @@ belong to the machine.
 def machine(cluster: Cluster, load: tuple[float, float]) -> str:
     settings = ", ".join(f"`{name} = {value}`" for name, value in SETTINGS.items())
     with cluster.connect() as conn:
-        version = conn.execute("SHOW server_version").fetchone()[0]
-    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1)) / (1 << 20)
+        version = scalar(conn, "SHOW server_version")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     lines = [
         f"- {date.today()}, commit {commit()}",
         f"- {cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB of memory, {platform.system()} {platform.release()}",
