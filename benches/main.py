@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -30,6 +31,9 @@ SECTIONS = {
 
 def main() -> int:
     options = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # So that the server is removed then, too.
+        signal.signal(number, lambda *_: sys.exit("stopped"))
     scale = QUICK if options.quick else FULL
     before = os.getloadavg()[0]
     sections: report.Sections = {}
