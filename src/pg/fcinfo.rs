@@ -94,6 +94,7 @@ pub unsafe fn call<T: IntoDatum>(fcinfo: pg_sys::FunctionCallInfo, f: impl FnOnc
 macro_rules! sql_function {
     ($(#[$meta:meta])* $name:ident, |$args:ident| -> $result:ty $body:block) => {
         $(#[$meta])*
+        #[unsafe(export_name = stringify!($name))]
         #[pgrx::pg_guard]
         pub unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
             // SAFETY: PostgreSQL calls this with a valid fcinfo.

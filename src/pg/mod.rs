@@ -5,5 +5,25 @@
 
 #[macro_use]
 pub mod fcinfo;
+pub mod acl;
+pub mod axis;
+pub mod call;
+pub mod clone;
+pub mod column;
+pub mod context;
+pub mod convert;
+pub mod datetime;
 pub mod ffi;
+pub mod function;
 pub mod guard;
+pub mod list;
+pub mod new_partition;
+pub mod node;
+pub mod partition;
+pub mod relation;
+pub mod rows;
+pub mod slot;
+pub mod spi;
+pub mod srf;
+pub mod syscache;
+pub mod table;

@@ -30,21 +30,19 @@ sys.path.insert(0, str(TESTS / "blackbox"))
 from server import SUPERUSER, Server  # noqa: E402
 
 
-def run(command, env=None, cwd=ROOT):
+def run(command, env=None):
     """Runs COMMAND, showing what it prints as it comes; returns its exit code and its output."""
-    process = subprocess.Popen([str(part) for part in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, start_new_session=True)
-    output, deadline = bytearray(), time.monotonic() + TIMEOUT
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    output, deadline, patience = bytearray(), time.monotonic() + TIMEOUT, 0
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            while True:
+            # A server that COMMAND leaves behind may hold the pipe open for ever, so its own end counts, too.
+            while (readable := selector.select(timeout=1)) or process.poll() is None:
                 if time.monotonic() > deadline:
-                    print(f"\nstopped: not finished after {TIMEOUT} s", flush=True)
-                    break
-                if not selector.select(timeout=1):
-                    if process.poll() is not None:
-                        break
+                    raise TimeoutError(f"{command[0]} did not finish in {TIMEOUT} s")
+                if not readable:
                     continue
                 piece = os.read(process.stdout.fileno(), 65536)
                 if not piece:
@@ -52,18 +50,21 @@ def run(command, env=None, cwd=ROOT):
                 output += piece
                 sys.stdout.buffer.write(piece)
                 sys.stdout.flush()
+        patience = 10
     finally:
-        if process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0 if time.monotonic() > deadline else 10)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=20)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end(process, patience)
     return process.returncode, output.decode(errors="replace")
+
+
+def end(process, patience):
+    """Waits for PROCESS, and no longer than PATIENCE seconds before it is told to go, with all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=patience)
+            return
+        os.killpg(process.pid, number)
+        patience = 10
+    process.wait()
 
 
 def one(command):
@@ -185,8 +186,9 @@ def golden(name, folder, suffix, program, arguments):
             command = [tools / program, "--inputdir", here, "--outputdir", output, "--bindir", server.prefix / "bin",
                        "--host", server.sockets, "--port", server.port, "--user", SUPERUSER, "--dbname", f"{name}_{test}", test]
             started = time.monotonic()
-            code = subprocess.run(list(map(str, command)), cwd=output, env=server.environment(), stdin=subprocess.DEVNULL,
-                                  stdout=open(output / "log", "wb"), stderr=subprocess.STDOUT).returncode
+            with open(output / "log", "wb") as log:
+                code = subprocess.run(list(map(str, command)), cwd=output, env=server.environment(), stdin=subprocess.DEVNULL,
+                                      stdout=log, stderr=subprocess.STDOUT, timeout=TIMEOUT).returncode
             took = time.monotonic() - started
             print(f"{'ok    ' if code == 0 else 'FAILED'} {test:40} {took * 1000:8.0f} ms", flush=True)
             passed, failed = (passed + 1, failed) if code == 0 else (passed, failed + 1)

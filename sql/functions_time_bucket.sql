@@ -1,1 +1,0 @@
--- time_bucket: see src/functions/time_bucket.rs

@@ -1,6 +1,0 @@
-//! The order in which the SQL of `sql/` is run at CREATE EXTENSION.
-
-use pgrx::extension_sql_file;
-
-extension_sql_file!("../sql/schemas.sql", name = "schemas", bootstrap);
-extension_sql_file!("../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);

@@ -1,0 +1,10 @@
+//! The SQL surface: shims from SQL functions to the domain, and the order in which `sql/` is run at CREATE EXTENSION.
+
+use pgrx::extension_sql_file;
+
+mod catalog;
+mod hypertable;
+
+extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);
+extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);

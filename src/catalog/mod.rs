@@ -1,0 +1,9 @@
+//! The extension's catalog: one file per table, and a cache of hypertables with invalidation.
+//!
+//! Only what PostgreSQL's catalogs can't say is kept here; see `sql/catalog.sql`.
+
+pub mod cache;
+pub mod chunk;
+pub mod dimension;
+pub mod hypertable;
+pub mod tablespace;

@@ -1,0 +1,3 @@
+//! Chunks: leaf partitions of hypertables.
+
+pub mod create;

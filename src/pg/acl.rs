@@ -1,0 +1,86 @@
+//! Privileges: what a partition gets from its parent, and checks for the commands of this extension.
+
+use pgrx::pg_sys;
+
+use super::relation::{Relation, relation_name};
+use super::syscache::{self, CacheTuple};
+use super::{context, ffi, table};
+use crate::error::{Error, Result, SqlState};
+
+/// Gives a new partition the table privileges of its parent, as TimescaleDB's users expect of a chunk. A parent with row
+/// security keeps them to itself: a policy does not reach who reads the partition directly.
+pub fn copy(parent: &Relation, partition: &Relation) {
+    if parent.class().relrowsecurity {
+        return;
+    }
+    let acl = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, parent.oid())
+        .and_then(|class| class.attribute(pg_sys::Anum_pg_class_relacl))
+        // SAFETY: an aclitem[] is a varlena; the copy outlives the cache tuple.
+        .map(|acl| unsafe { ffi::datumCopy(acl, false, -1) });
+    let Some(acl) = acl else { return };
+    if let Some(class) = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, partition.oid()) {
+        syscache::update(pg_sys::RelationRelationId, &class, &[(pg_sys::Anum_pg_class_relacl, Some(acl))]);
+        // SAFETY: the Datum is a detoasted aclitem[].
+        unsafe {
+            let acl = ffi::pg_detoast_datum(acl.cast_mut_ptr()).cast();
+            ffi::recordDependencyOnNewAcl(pg_sys::RelationRelationId, partition.oid(), 0, parent.class().relowner, acl);
+        }
+        table::command_counter_increment();
+    }
+}
+
+/// Only an owner (or a superuser) goes on.
+pub fn require_owner(relid: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    if unsafe { ffi::pg_class_ownercheck(relid, context::current_user()) } {
+        return Ok(());
+    }
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of table {}", relation_name(relid)))
+        .hint("Only the owner of the table, a member of the owning role or a superuser can do this."))
+}
+
+/// Only a role that may create in the schema goes on.
+pub fn require_create_in_schema(schema: pg_sys::Oid, name: &str, role: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    let allowed = unsafe { ffi::pg_namespace_aclcheck(schema, role, pg_sys::ACL_CREATE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    if allowed {
+        return Ok(());
+    }
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for schema {name}"))
+        .hint(format!("Grant CREATE on schema {name} to the owner of the table.")))
+}
+
+/// Only a role that may create in the tablespace goes on.
+pub fn require_create_in_tablespace(tablespace: pg_sys::Oid, name: &str, role: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    let allowed = unsafe { ffi::pg_tablespace_aclcheck(tablespace, role, pg_sys::ACL_CREATE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    if allowed {
+        return Ok(());
+    }
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for tablespace \"{name}\""))
+        .detail("The owner of the table must be able to create objects in the tablespace.")
+        .hint(format!("Grant CREATE on tablespace {name} to the owner of the table.")))
+}
+
+/// Only a role that may read the table goes on.
+pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    let allowed =
+        unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_SELECT.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    if allowed {
+        return Ok(());
+    }
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {}", relation_name(relid))))
+}
+
+/// Only a role that may call the function goes on.
+pub fn require_execute(function: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    let allowed =
+        unsafe { ffi::pg_proc_aclcheck(function, context::current_user(), pg_sys::ACL_EXECUTE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    if allowed {
+        return Ok(());
+    }
+    let name = super::function::describe(function).map_or_else(String::new, |function| function.name.1);
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for function {name}")))
+}

@@ -1,0 +1,68 @@
+//! Memory contexts and user identity, restored when the scope ends, also by an error.
+
+use pgrx::pg_sys;
+
+use super::ffi;
+
+/// Runs `f` in a temporary memory context that is deleted afterwards.
+pub fn with_temporary<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: the context is a child of the current one, so an error that skips the deletion frees it with its parent.
+    unsafe {
+        let context = ffi::AllocSetContextCreateInternal(
+            pg_sys::CurrentMemoryContext,
+            c"timescale_compat".as_ptr(),
+            pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+        );
+        let result = with_context(context, f);
+        ffi::MemoryContextDelete(context);
+        result
+    }
+}
+
+/// Runs `f` with `context` as the current memory context.
+///
+/// # Safety
+/// `context` is alive until `f` returns.
+pub unsafe fn with_context<T>(context: pg_sys::MemoryContext, f: impl FnOnce() -> T) -> T {
+    struct Restore(pg_sys::MemoryContext);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the context was current before and outlives the scope.
+            unsafe { pg_sys::CurrentMemoryContext = self.0 }
+        }
+    }
+    // SAFETY: a backend has one thread.
+    let _restore = unsafe {
+        let restore = Restore(pg_sys::CurrentMemoryContext);
+        pg_sys::CurrentMemoryContext = context;
+        restore
+    };
+    f()
+}
+
+/// Runs `f` as another role, as a SECURITY DEFINER function would, and refuses SET ROLE meanwhile.
+pub fn as_user<T>(user: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    struct Restore(pg_sys::Oid, i32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the identity that was in force before. It only sets two variables.
+            unsafe { ffi::raw::SetUserIdAndSecContext(self.0, self.1) }
+        }
+    }
+    let (mut saved, mut flags) = (pg_sys::InvalidOid, 0);
+    // SAFETY: both calls only read or set variables.
+    let _restore = unsafe {
+        ffi::raw::GetUserIdAndSecContext(&mut saved, &mut flags);
+        ffi::raw::SetUserIdAndSecContext(user, flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        Restore(saved, flags)
+    };
+    f()
+}
+
+/// The role whose privileges count now.
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: reads a variable.
+    unsafe { ffi::raw::GetUserId() }
+}

@@ -1,0 +1,86 @@
+//! Looking up functions that users name, and calling them.
+
+use pgrx::pg_sys;
+
+use super::relation::{c_string, name_string, optional_string};
+use super::syscache::CacheTuple;
+use super::{ffi, list, node};
+
+/// A function's schema and name.
+pub type FunctionName = (String, String);
+
+/// What a function looks like.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// Its OID.
+    pub oid: pg_sys::Oid,
+    /// Its schema and name.
+    pub name: FunctionName,
+    /// The types of its arguments.
+    pub arguments: Vec<pg_sys::Oid>,
+    /// What it returns.
+    pub result: pg_sys::Oid,
+    /// `b'i'`, `b's'` or `b'v'`.
+    pub volatility: u8,
+}
+
+/// Describes the function with this OID.
+pub fn describe(oid: pg_sys::Oid) -> Option<Function> {
+    let tuple = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::PROCOID, oid)?;
+    // SAFETY: a tuple of pg_proc; proargtypes ends the fixed part and holds pronargs elements.
+    unsafe {
+        let form = tuple.form::<pg_sys::FormData_pg_proc>();
+        let schema = optional_string(ffi::get_namespace_name(form.pronamespace))?;
+        Some(Function {
+            oid,
+            name: (schema, name_string(&form.proname)),
+            arguments: form.proargtypes.values.as_slice(form.pronargs as usize).to_vec(),
+            result: form.prorettype,
+            volatility: form.provolatile as u8,
+        })
+    }
+}
+
+/// Finds a function by name and argument types.
+pub fn find(name: &FunctionName, arguments: &[pg_sys::Oid]) -> Option<pg_sys::Oid> {
+    let names = list::from_pointers([node::make_string(&name.0), node::make_string(&name.1)]);
+    // SAFETY: a list of String nodes; missing_ok gives InvalidOid.
+    let oid = unsafe { ffi::LookupFuncName(names, arguments.len() as i32, arguments.as_ptr(), true) };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// Finds a function of one argument for a column of a type: it takes the type itself or anyelement.
+pub fn find_for_type(name: &FunctionName, column_type: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    find(name, &[column_type]).or_else(|| find(name, &[pg_sys::ANYELEMENTOID]))
+}
+
+/// The result type of a function.
+pub fn result_type(oid: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: a syscache look-up.
+    unsafe { ffi::get_func_rettype(oid) }
+}
+
+/// Calls a function without arguments; it must not return NULL.
+///
+/// # Safety
+/// `oid` is a function that takes no arguments.
+pub unsafe fn call_without_arguments(oid: pg_sys::Oid) -> pg_sys::Datum {
+    // SAFETY: the caller's promise.
+    unsafe { ffi::OidFunctionCall0Coll(oid, pg_sys::InvalidOid) }
+}
+
+/// The OID of a schema.
+pub fn schema_oid(name: &str) -> Option<pg_sys::Oid> {
+    let text = c_string(name);
+    // SAFETY: missing_ok gives InvalidOid.
+    let oid = unsafe { ffi::get_namespace_oid(text.as_ptr(), true) };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// The OID of a tablespace.
+pub fn tablespace_oid(name: &str) -> Option<pg_sys::Oid> {
+    let text = c_string(name);
+    // SAFETY: missing_ok gives InvalidOid.
+    let oid = unsafe { ffi::get_tablespace_oid(text.as_ptr(), true) };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}

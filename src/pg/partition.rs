@@ -1,0 +1,271 @@
+//! A partitioned table's key, bounds and descriptor.
+
+use pgrx::pg_sys;
+use tsc_kernel::axis::{Axis, Slice};
+
+use super::relation::Relation;
+use super::{axis, ffi, list, node};
+
+/// `PartitionKeyData` of utils/partcache.h, which pgrx keeps opaque.
+#[repr(C)]
+struct PartitionKeyData {
+    strategy: std::ffi::c_char,
+    partnatts: i16,
+    partattrs: *mut pg_sys::AttrNumber,
+    partexprs: *mut pg_sys::List,
+    partopfamily: *mut pg_sys::Oid,
+    partopcintype: *mut pg_sys::Oid,
+    partsupfunc: *mut pg_sys::FmgrInfo,
+    partcollation: *mut pg_sys::Oid,
+    parttypid: *mut pg_sys::Oid,
+}
+
+/// The partition key of a table with one key column or expression.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// `b'r'`, `b'h'` or `b'l'`.
+    pub strategy: u8,
+    /// The number of key columns.
+    pub columns: i16,
+    /// The first key column; 0 if it is an expression.
+    pub attribute: i16,
+    /// The type of the first key column.
+    pub type_oid: pg_sys::Oid,
+    /// The expression, if `attribute` is 0; it belongs to the relcache.
+    pub expression: *mut pg_sys::Expr,
+    /// The partition support function (comparison or extended hash) of the first key column.
+    pub support: *mut pg_sys::FmgrInfo,
+    /// Its collation.
+    pub collation: pg_sys::Oid,
+}
+
+/// The partition key of a relation; None if it is not partitioned.
+pub fn key(relation: &Relation) -> Option<Key> {
+    // SAFETY: the key lives in the relcache entry of an open relation; the first elements exist as partnatts > 0.
+    unsafe {
+        let key = ffi::RelationGetPartitionKey(relation.as_ptr()).cast::<PartitionKeyData>();
+        let key = key.as_ref()?;
+        Some(Key {
+            strategy: key.strategy as u8,
+            columns: key.partnatts,
+            attribute: *key.partattrs,
+            type_oid: *key.parttypid,
+            expression: list::pointers(key.partexprs).first().copied().unwrap_or(std::ptr::null_mut()),
+            support: key.partsupfunc,
+            collation: *key.partcollation,
+        })
+    }
+}
+
+/// The type of the first partition key column.
+pub fn key_type(relation: &Relation) -> Option<pg_sys::Oid> {
+    key(relation).map(|key| key.type_oid)
+}
+
+/// A partition of a range-partitioned table.
+#[derive(Clone, Copy, Debug)]
+pub struct Partition {
+    /// Its bounds.
+    pub slice: Slice,
+    /// The table.
+    pub oid: pg_sys::Oid,
+    /// False if it is itself partitioned.
+    pub is_leaf: bool,
+}
+
+/// What [`find`] found at a position.
+#[derive(Clone, Copy, Debug)]
+pub enum Found {
+    /// A partition covers it.
+    Partition(Partition),
+    /// Nothing does; this is the gap between the neighbours.
+    Gap(Slice),
+}
+
+#[derive(Clone, Copy)]
+struct Bounds {
+    desc: *mut pg_sys::PartitionDescData,
+    axis: Axis,
+}
+
+/// An end of a range: -1 is MINVALUE, 1 MAXVALUE, 0 a position.
+type Bound = (i32, i64);
+
+impl Bounds {
+    /// # Safety
+    /// `relation` is open, partitioned by range on one column of the axis's type, and not invalidated while this lives.
+    unsafe fn new(relation: &Relation, axis: Axis) -> Self {
+        // SAFETY: the relation is partitioned.
+        Self { desc: unsafe { ffi::RelationGetPartitionDesc(relation.as_ptr(), true) }, axis }
+    }
+
+    fn len(self) -> usize {
+        // SAFETY: boundinfo is NULL when there is no partition.
+        unsafe { (*self.desc).boundinfo.as_ref().map_or(0, |info| info.ndatums as usize) }
+    }
+
+    fn bound(self, index: usize) -> Bound {
+        // SAFETY: index < ndatums; range bounds have a kind for each column.
+        unsafe {
+            let info = &*(*self.desc).boundinfo;
+            match **info.kind.add(index) {
+                pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_VALUE => (0, axis::position(self.axis, **info.datums.add(index))),
+                kind => (kind, 0),
+            }
+        }
+    }
+
+    /// The partition that ends at bound `index` (one more than there are bounds: the one after the last); None for a gap.
+    fn partition_before(self, index: usize) -> Option<(pg_sys::Oid, bool)> {
+        // SAFETY: `indexes` has nindexes = ndatums + 1 elements.
+        unsafe {
+            let info = &*(*self.desc).boundinfo;
+            let partition = *info.indexes.add(index);
+            (partition >= 0).then(|| (*(*self.desc).oids.add(partition as usize), *(*self.desc).is_leaf.add(partition as usize)))
+        }
+    }
+
+    fn slice_before(self, index: usize) -> Slice {
+        let position = |bound: Bound| (bound.0 == 0).then_some(bound.1);
+        Slice {
+            start: index.checked_sub(1).and_then(|before| position(self.bound(before))),
+            end: (index < self.len()).then(|| position(self.bound(index))).flatten(),
+        }
+    }
+}
+
+/// What lies at `position` of a table that is partitioned by range on one column.
+pub fn find(relation: &Relation, axis: Axis, position: i64) -> Found {
+    // SAFETY: the descriptor is used before anything can invalidate it.
+    unsafe { find_in(ffi::RelationGetPartitionDesc(relation.as_ptr(), true), axis, position) }
+}
+
+/// What lies at `position` in a descriptor.
+///
+/// # Safety
+/// `desc` is of a table that is partitioned by range on one column of the axis's type, and stays valid during the call.
+pub unsafe fn find_in(desc: *mut pg_sys::PartitionDescData, axis: Axis, position: i64) -> Found {
+    let bounds = Bounds { desc, axis };
+    let (mut low, mut high) = (0, bounds.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if bounds.bound(middle) <= (0, position) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if bounds.len() == 0 {
+        return Found::Gap(Slice { start: None, end: None });
+    }
+    match bounds.partition_before(low) {
+        Some((oid, is_leaf)) => Found::Partition(Partition { slice: bounds.slice_before(low), oid, is_leaf }),
+        None => Found::Gap(bounds.slice_before(low)),
+    }
+}
+
+/// The partitions of a table that is partitioned by range on one column, in order.
+pub fn partitions(relation: &Relation, axis: Axis) -> Vec<Partition> {
+    // SAFETY: the descriptor is used before anything can invalidate it.
+    let bounds = unsafe { Bounds::new(relation, axis) };
+    if bounds.len() == 0 {
+        return Vec::new();
+    }
+    (0..=bounds.len())
+        .filter_map(|index| {
+            let (oid, is_leaf) = bounds.partition_before(index)?;
+            Some(Partition { slice: bounds.slice_before(index), oid, is_leaf })
+        })
+        .collect()
+}
+
+/// The direct partitions of any partitioned table, and whether each is a leaf.
+pub fn children(relation: &Relation) -> Vec<(pg_sys::Oid, bool)> {
+    // SAFETY: the arrays have nparts elements.
+    unsafe {
+        let desc = ffi::RelationGetPartitionDesc(relation.as_ptr(), true);
+        (0..(*desc).nparts as usize).map(|index| (*(*desc).oids.add(index), *(*desc).is_leaf.add(index))).collect()
+    }
+}
+
+/// True if the table has a DEFAULT partition.
+pub fn has_default(relation: &Relation) -> bool {
+    // SAFETY: boundinfo is NULL when there is no partition.
+    unsafe { (*ffi::RelationGetPartitionDesc(relation.as_ptr(), true)).boundinfo.as_ref().is_some_and(|info| info.default_index >= 0) }
+}
+
+/// The parent of a partition; None if the relation is no partition.
+pub fn parent_of(relid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: syscache and catalog look-ups; get_partition_parent is only asked of partitions.
+    unsafe { ffi::get_rel_relispartition(relid).then(|| ffi::get_partition_parent(relid, true)) }
+}
+
+/// The root of a partition's tree; the relation itself if it is no partition.
+pub fn root_of(relid: pg_sys::Oid) -> pg_sys::Oid {
+    std::iter::successors(Some(relid), |relid| parent_of(*relid)).last().unwrap_or(relid)
+}
+
+/// `FOR VALUES FROM ... TO ...` for one slice.
+pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> *mut pg_sys::PartitionBoundSpec {
+    let datum = |position: Option<i64>, open: pg_sys::PartitionRangeDatumKind::Type| {
+        let datum: *mut pg_sys::PartitionRangeDatum = node::make_node(pg_sys::NodeTag::T_PartitionRangeDatum);
+        // SAFETY: a fresh node; the Const is of the key's type.
+        unsafe {
+            (*datum).location = -1;
+            match position {
+                Some(position) => {
+                    (*datum).kind = pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_VALUE;
+                    (*datum).value = node::make_const(type_oid, axis::datum(axis, position)).cast();
+                }
+                None => (*datum).kind = open,
+            }
+        }
+        datum
+    };
+    let spec = bound_spec(b'r');
+    // SAFETY: a fresh node.
+    unsafe {
+        (*spec).lowerdatums = list::from_pointers([datum(slice.start, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MINVALUE)]);
+        (*spec).upperdatums = list::from_pointers([datum(slice.end, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MAXVALUE)]);
+    }
+    spec
+}
+
+/// `FOR VALUES WITH (MODULUS ..., REMAINDER ...)`.
+pub fn hash_bound(modulus: i32, remainder: i32) -> *mut pg_sys::PartitionBoundSpec {
+    let spec = bound_spec(b'h');
+    // SAFETY: a fresh node.
+    unsafe {
+        (*spec).modulus = modulus;
+        (*spec).remainder = remainder;
+    }
+    spec
+}
+
+fn bound_spec(strategy: u8) -> *mut pg_sys::PartitionBoundSpec {
+    let spec: *mut pg_sys::PartitionBoundSpec = node::make_node(pg_sys::NodeTag::T_PartitionBoundSpec);
+    // SAFETY: a fresh node.
+    unsafe {
+        (*spec).strategy = strategy as std::ffi::c_char;
+        (*spec).location = -1;
+    }
+    spec
+}
+
+/// How many partitions of a hash-partitioned parent the partition divides by, and which of them it is.
+pub fn hash_bound_of(relid: pg_sys::Oid) -> Option<(i32, i32)> {
+    // SAFETY: relpartbound of a partition is the text of a PartitionBoundSpec.
+    unsafe {
+        let spec = super::syscache::partition_bound(relid)?;
+        ((*spec).strategy as u8 == b'h').then(|| ((*spec).modulus, (*spec).remainder))
+    }
+}
+
+/// The partition hash of a value (None is NULL) by the key of a table that is partitioned by hash on one column.
+pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
+    let Some(key) = key(relation) else { return 0 };
+    let (mut values, mut nulls) = ([value.unwrap_or(pg_sys::Datum::null())], [value.is_none()]);
+    let mut collation = [key.collation];
+    // SAFETY: one-element arrays for a key of one column, whose support function lives in the relcache.
+    unsafe { ffi::compute_partition_hash_value(1, key.support, collation.as_mut_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr()) }
+}

@@ -1,0 +1,45 @@
+//! SQL from inside: for DDL and small queries off the hot path.
+
+use pgrx::pg_sys;
+
+use super::ffi;
+use super::relation::{c_string, optional_string};
+use crate::error::{Error, Result};
+
+/// Runs one or more statements with the current role's privileges.
+pub fn execute(sql: &str) -> Result<()> {
+    query(sql).map(drop)
+}
+
+/// Runs a query and returns its rows as the columns' text, None for NULL.
+pub fn query(sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let text = c_string(sql);
+    // SAFETY: SPI_connect and SPI_finish pair up; on an error the transaction's abort cleans SPI up.
+    unsafe {
+        if ffi::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
+            return Err(Error::internal("could not connect to SPI"));
+        }
+        let code = ffi::SPI_execute(text.as_ptr(), false, 0);
+        if code < 0 {
+            ffi::SPI_finish();
+            return Err(Error::internal(format!("SPI_execute returned {code}")));
+        }
+        let rows = if pg_sys::SPI_tuptable.is_null() { Vec::new() } else { read_table(pg_sys::SPI_tuptable) };
+        ffi::SPI_finish();
+        Ok(rows)
+    }
+}
+
+/// # Safety
+/// `table` is SPI's current result.
+unsafe fn read_table(table: *mut pg_sys::SPITupleTable) -> Vec<Vec<Option<String>>> {
+    // SAFETY: vals holds numvals tuples of the descriptor; SPI_getvalue returns a palloc'd string or NULL.
+    unsafe {
+        let columns = (*(*table).tupdesc).natts;
+        let tuples = std::slice::from_raw_parts((*table).vals, (*table).numvals as usize);
+        tuples
+            .iter()
+            .map(|tuple| (1..=columns).map(|column| optional_string(ffi::SPI_getvalue(*tuple, (*table).tupdesc, column))).collect())
+            .collect()
+    }
+}
