@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from bench import Bench
-from legs import EPOCH, HYPER, HYPER_NEW, NATIVE, Leg, Span, make_partitions, one_row_each, partition_ddl
+from legs import EPOCH, HYPER, HYPER_NEW, NATIVE, Leg, Span, fill, make_partitions, one_row_each, partition_ddl
 from measure import Goal, Measurement, attempt, finished, interleave, rotated
 from planning import HOUR
 
@@ -103,8 +103,7 @@ def start_growing(bench: Bench, conn: psycopg.Connection, leg: Leg, span: Span) 
 def grow(bench: Bench, conn: psycopg.Connection, leg: Leg, span: Span, have: int, to: int) -> float:
     if by_ddl(bench, leg):
         make_partitions(conn, table(leg), span, have, to)
-    if have < to:
-        conn.execute(one_row_each(table(leg), span, have, to))
+    fill(conn, table(leg), span, have, to)
     return 0.0
 
 

@@ -94,9 +94,16 @@ def partition_ddl(table: str, span: Span, number: int) -> str:
 
 def make_chunks(conn: psycopg.Connection, table: str, span: Span) -> None:
     """Chunks appear by insertion only, so put a row into each and take it out again, for good."""
-    conn.execute(one_row_each(table, span, 0, span.chunks))
+    fill(conn, table, span, 0, span.chunks)
     conn.execute(f"DELETE FROM {table}")
     conn.execute(f"VACUUM {table}")
+
+
+def fill(conn: psycopg.Connection, table: str, span: Span, first: int, end: int) -> None:
+    """Puts a row into each of the chunks number `first` to `end`, a few hundred a statement: what a statement over thousands of chunks
+    needs is measured where memory is."""
+    for batch in range(first, end, 500):
+        conn.execute(one_row_each(table, span, batch, min(batch + 500, end)))
 
 
 def one_row_each(table: str, span: Span, first: int, end: int) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ SECTIONS = {
     "creation": ("Making a chunk", chunks.creation),
     "queries": ("TSBS queries", queries.run),
 }
+ADDRESS_SPACE = 8 << 30
 
 
 def main() -> int:
@@ -34,6 +36,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         # So that the server is removed then, too.
         signal.signal(number, lambda *_: sys.exit("stopped"))
+    # Inherited by the server: a session that asks for more gets an error, and the machine keeps running.
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     scale = QUICK if options.quick else FULL
     before = os.getloadavg()[0]
     sections: report.Sections = {}

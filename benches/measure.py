@@ -50,6 +50,13 @@ class Measurement:
             return None
         return spread(self.cpu[leg], self.cpu[partner])[0]
 
+    def unsure(self, leg: Leg) -> bool:
+        """Whether the goal lies between the quartiles, so that another run may well say the opposite."""
+        if self.goal is None or self.goal.partner is None or self.cost(leg) is None:
+            return False
+        ratio = self.ratio(leg, self.goal.partner)
+        return ratio is not None and ratio[1] <= self.goal.limit < ratio[2]
+
     def reached(self, leg: Leg) -> bool | None:
         """None: this leg was not measured, which no one may take for a success."""
         cost = self.cost(leg)

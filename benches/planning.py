@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 import psycopg
 
 from bench import Bench
-from legs import HYPER, NATIVE, Leg, Span, make_partitions, one_row_each
+from legs import HYPER, NATIVE, Leg, Span, fill, make_partitions
 from measure import Goal, Measurement, attempt, finished, rotated
 from sql import scalar, send
 
@@ -61,14 +61,14 @@ def table(leg: Leg) -> str:
 
 
 def make(bench: Bench, leg: Leg, span: Span) -> float:
-    """Puts a row into each chunk; what the hypertable does in one statement, the native table needs DDL for."""
+    """Puts a row into each chunk; what the hypertable does as it inserts, the native table needs DDL for."""
     with bench.connect() as conn:
         on_the_fly = leg.kind == "hypertable" and not bench.tables.self_check
         bench.tables.create(conn, Leg(leg.title, leg.kind, premade=False), table(leg), Span(span.start, 0, span.chunk))
         start = time.perf_counter()
         if not on_the_fly:
             make_partitions(conn, table(leg), span, 0, span.chunks)
-        conn.execute(one_row_each(table(leg), span, 0, span.chunks))
+        fill(conn, table(leg), span, 0, span.chunks)
         seconds = time.perf_counter() - start
         conn.execute(f"ANALYZE {table(leg)}")
         return seconds * 1000 / span.chunks

@@ -37,8 +37,15 @@ def row(m: Measurement, leg: Leg) -> tuple[str, ...]:
         f"{cpu:.2f}" if cpu else "",
         f"{to_plain[0]:.2f}" if to_plain else "",
         goal(m),
-        {True: "yes", False: "NO", None: "" if m.goal is None and m.cost(leg) is not None else "n/a"}[m.reached(leg)],
+        reached(m, leg),
     )
+
+
+def reached(m: Measurement, leg: Leg) -> str:
+    if m.cost(leg) is None:
+        return "n/a"
+    verdict = {True: "yes", False: "NO", None: ""}[m.reached(leg)]
+    return verdict + "?" if m.unsure(leg) else verdict
 
 
 def number(value: float | None) -> str:
@@ -101,9 +108,9 @@ def markdown(sections: Sections, broken: list[str], cluster: Cluster, load: tupl
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`; `benches/README.md` says what is measured and how. A ratio is a cost by its partner's cost in the same
-round, so 1.03 is 3 % slower (or larger); it is the median over the rounds, with the quartiles beside it. "CPU to native" is the same
-for the processor time of the sessions, which other programs on the machine disturb less. The other numbers are only context: they
-belong to the machine.
+round, so 1.03 is 3 % slower (or larger); it is the median over the rounds, with the quartiles beside it, and "yes?" and "NO?" mark
+goals that lie between the quartiles. "CPU to native" is the same for the processor time of the sessions, which other programs on the
+machine disturb less. The other numbers are only context: they belong to the machine.
 """
 
 
