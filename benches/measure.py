@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from legs import HYPER_LEGS, NATIVE, Leg
 
+BLOCKS = 15
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -69,8 +71,11 @@ class Measurement:
 
 
 def spread(costs: list[float], partners: list[float]) -> tuple[float, float, float]:
-    """Median and quartiles of the ratios of what was measured in the same round."""
-    ratios = [cost / partner for cost, partner in zip(costs, partners)]
+    """Median and quartiles of the ratios of what was measured in the same round, or, with many short rounds, in the same block of
+    rounds: what a single one of these does is of no interest."""
+    size = max(1, min(len(costs), len(partners)) // BLOCKS)
+    starts = range(0, min(len(costs), len(partners)) - size + 1, size)
+    ratios = [statistics.median(costs[at : at + size]) / statistics.median(partners[at : at + size]) for at in starts]
     if len(ratios) < 2:
         return ratios[0], ratios[0], ratios[0]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
