@@ -1,8 +1,10 @@
 //! PostgreSQL's hooks: one file each, which installs ours, calls the previous one, and dispatches.
 
+mod ddl;
 mod executor;
 mod object_access;
 mod planner;
+mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {
@@ -10,4 +12,5 @@ pub fn install() {
     planner::install();
     executor::install();
     object_access::install();
+    utility::install();
 }

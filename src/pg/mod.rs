@@ -6,14 +6,19 @@
 #[macro_use]
 pub mod fcinfo;
 pub mod acl;
+pub mod aggregate;
 pub mod axis;
 pub mod call;
+pub mod catalog_scan;
 pub mod clone;
 pub mod column;
 pub mod context;
 pub mod convert;
+pub mod copy_state;
 pub mod datetime;
+pub mod datum;
 pub mod ffi;
+pub mod foreign_key;
 pub mod function;
 pub mod guard;
 pub mod list;
@@ -27,3 +32,4 @@ pub mod spi;
 pub mod srf;
 pub mod syscache;
 pub mod table;
+pub mod typecache;
