@@ -3,8 +3,11 @@
 use pgrx::extension_sql_file;
 
 mod catalog;
+mod chunk;
 mod hypertable;
 
 extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);
+extension_sql_file!("../../sql/functions_chunk.sql", name = "functions_chunk", requires = ["functions_hypertable"]);
+extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_chunk"]);

@@ -1,3 +1,6 @@
 //! Chunks: leaf partitions of hypertables.
 
 pub mod create;
+pub mod drop;
+pub mod list;
+pub mod window;

@@ -79,6 +79,7 @@ postgres! {
     fn ExecConstraints(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState);
     fn ExecDropSingleTupleTableSlot(slot: *mut TupleTableSlot);
     fn ExecEndNode(node: *mut PlanState);
+    fn ExecFetchSlotHeapTuple(slot: *mut TupleTableSlot, materialize: bool, shouldFree: *mut bool) -> HeapTuple;
     fn ExecFetchSlotHeapTupleDatum(slot: *mut TupleTableSlot) -> Datum;
     fn ExecForceStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool);
     fn ExecInitExpr(node: *mut Expr, parent: *mut PlanState) -> *mut ExprState;
@@ -103,6 +104,7 @@ postgres! {
     fn GetBulkInsertState() -> BulkInsertState;
     fn GetCurrentCommandId(used: bool) -> CommandId;
     fn GetCurrentTimestamp() -> TimestampTz;
+    fn GetCurrentTransactionStartTimestamp() -> TimestampTz;
     fn GetDefaultOpClass(type_id: Oid, am_id: Oid) -> Oid;
     fn GetLatestSnapshot() -> Snapshot;
     fn GetRelationPublications(relid: Oid) -> *mut List;
@@ -111,10 +113,12 @@ postgres! {
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
     fn GetUserNameFromId(roleid: Oid, noerr: bool) -> *mut c_char;
     fn HeapTupleHeaderGetDatum(tuple: HeapTupleHeader) -> Datum;
+    fn HeapTupleSatisfiesVacuum(stup: HeapTuple, OldestXmin: TransactionId, buffer: Buffer) -> HTSV_Result::Type;
     fn InitMaterializedSRF(fcinfo: FunctionCallInfo, flags: bits32);
     fn InitResultRelInfo(resultRelInfo: *mut ResultRelInfo, resultRelationDesc: Relation, resultRelationIndex: Index, partition_root_rri: *mut ResultRelInfo, instrument_options: c_int);
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsSystemRelation(relation: Relation) -> bool;
+    fn LockBuffer(buffer: Buffer, mode: c_int);
     fn LockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn LookupFuncName(funcname: *mut List, nargs: c_int, argtypes: *const Oid, missing_ok: bool) -> Oid;
     fn MakePerTupleExprContext(estate: *mut EState) -> *mut ExprContext;
@@ -122,9 +126,11 @@ postgres! {
     fn MakeTransitionCaptureState(trigdesc: *mut TriggerDesc, relid: Oid, cmdType: CmdType::Type) -> *mut TransitionCaptureState;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextReset(context: MemoryContext);
+    fn MultiXactIdPrecedes(multi1: MultiXactId, multi2: MultiXactId) -> bool;
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
     fn OidFunctionCall0Coll(functionId: Oid, collation: Oid) -> Datum;
     fn OidFunctionCall1Coll(functionId: Oid, collation: Oid, arg1: Datum) -> Datum;
+    fn OidFunctionCall2Coll(functionId: Oid, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn OidInputFunctionCall(functionId: Oid, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
@@ -140,7 +146,9 @@ postgres! {
     fn RelationDropStorage(rel: Relation);
     fn RelationGetFKeyList(relation: Relation) -> *mut List;
     fn RelationGetIndexList(relation: Relation) -> *mut List;
+    fn RelationGetNumberOfBlocksInFork(relation: Relation, forkNum: ForkNumber::Type) -> BlockNumber;
     fn RelationGetPartitionDesc(rel: Relation, omit_detached: bool) -> PartitionDesc;
+    fn RelationGetSmgr(rel: Relation) -> SMgrRelation;
     fn ReleaseBulkInsertStatePin(bistate: BulkInsertState);
     fn ReleaseSysCache(tuple: HeapTuple);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
@@ -161,12 +169,14 @@ postgres! {
     fn StorePartitionBound(rel: Relation, parent: Relation, bound: *mut PartitionBoundSpec);
     fn StorePartitionKey(rel: Relation, strategy: c_char, partnatts: int16, partattrs: *mut AttrNumber, partexprs: *mut List, partopclass: *mut Oid, partcollation: *mut Oid);
     fn SysCacheGetAttr(cacheId: c_int, tup: HeapTuple, attributeNumber: AttrNumber, isNull: *mut bool) -> Datum;
+    fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn aclcheck_error(aclerr: AclResult::Type, objtype: ObjectType::Type, objectname: *const c_char);
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
+    fn add_exact_object_address(object: *const ObjectAddress, addrs: *mut ObjectAddresses);
     fn assign_expr_collations(pstate: *mut ParseState, expr: *mut Node);
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
@@ -183,6 +193,7 @@ postgres! {
     fn defGetBoolean(def: *mut DefElem) -> bool;
     fn defGetString(def: *mut DefElem) -> *mut c_char;
     fn deleteDependencyRecordsFor(classId: Oid, objectId: Oid, skipExtensionDeps: bool) -> c_long;
+    fn deleteDependencyRecordsForClass(classId: Oid, objectId: Oid, refclassId: Oid, deptype: c_char) -> c_long;
     fn equal(a: *const c_void, b: *const c_void) -> bool;
     fn errtable(rel: Relation) -> c_int;
     fn errtablecol(rel: Relation, attnum: c_int) -> c_int;
@@ -267,6 +278,7 @@ postgres! {
     fn make_const(pstate: *mut ParseState, aconst: *mut A_Const) -> *mut Const;
     fn make_parsestate(parentParseState: *mut ParseState) -> *mut ParseState;
     fn map_variable_attnos(node: *mut Node, target_varno: c_int, sublevels_up: c_int, attno_map: *const AttrMap, to_rowtype: Oid, found_whole_row: *mut bool) -> *mut Node;
+    fn new_object_addresses() -> *mut ObjectAddresses;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
     fn palloc(size: Size) -> *mut c_void;
     fn palloc0(size: Size) -> *mut c_void;
@@ -299,6 +311,7 @@ postgres! {
     fn relation_openrv(relation: *const RangeVar, lockmode: LOCKMODE) -> Relation;
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
+    fn smgrexists(reln: SMgrRelation, forknum: ForkNumber::Type) -> bool;
     fn stringToNode(str_: *const c_char) -> *mut c_void;
     fn superuser() -> bool;
     fn systable_beginscan(heapRelation: Relation, indexId: Oid, indexOK: bool, snapshot: Snapshot, nkeys: c_int, key: ScanKey) -> SysScanDesc;
@@ -313,6 +326,7 @@ postgres! {
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn untransformRelOptions(options: Datum) -> *mut List;
+    fn vacuum_set_xid_limits(rel: Relation, freeze_min_age: c_int, freeze_table_age: c_int, multixact_freeze_min_age: c_int, multixact_freeze_table_age: c_int, oldestXmin: *mut TransactionId, oldestMxact: *mut MultiXactId, freezeLimit: *mut TransactionId, multiXactCutoff: *mut MultiXactId) -> bool;
 
     // Exported by PostgreSQL, not in pgrx's bindings.
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
@@ -341,4 +355,11 @@ postgres! {
     fn get_partition_ancestors(relid: Oid) -> *mut List;
     fn has_subclass(relationId: Oid) -> bool;
     fn has_superclass(relationId: Oid) -> bool;
+    fn ConstraintSetParentConstraint(childConstrId: Oid, parentConstrId: Oid, childTableId: Oid);
+    fn begin_heap_rewrite(old_heap: Relation, new_heap: Relation, oldest_xmin: TransactionId, freeze_xid: TransactionId, cutoff_multi: MultiXactId) -> *mut c_void;
+    fn end_heap_rewrite(state: *mut c_void);
+    fn finish_heap_swap(OIDOldHeap: Oid, OIDNewHeap: Oid, is_system_catalog: bool, swap_toast_by_content: bool, check_constraints: bool, is_internal: bool, frozenXid: TransactionId, minMulti: MultiXactId, newrelpersistence: c_char);
+    fn make_new_heap(OIDOldHeap: Oid, NewTableSpace: Oid, NewAccessMethod: Oid, relpersistence: c_char, lockmode: LOCKMODE) -> Oid;
+    fn rewrite_heap_dead_tuple(state: *mut c_void, old_tuple: HeapTuple) -> bool;
+    fn rewrite_heap_tuple(state: *mut c_void, old_tuple: HeapTuple, new_tuple: HeapTuple);
 }

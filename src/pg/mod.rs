@@ -20,6 +20,7 @@ pub mod list;
 pub mod new_partition;
 pub mod node;
 pub mod partition;
+pub mod partition_change;
 pub mod relation;
 pub mod rows;
 pub mod slot;
