@@ -55,8 +55,11 @@ postgres! {
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn CommandCounterIncrement();
     fn CopyErrorData() -> *mut ErrorData;
+    fn CopyFromErrorCallback(arg: *mut c_void);
+    fn CopyGetAttnums(tupDesc: TupleDesc, rel: Relation, attnamelist: *mut List) -> *mut List;
     fn CreateCommandTag(parsetree: *mut Node) -> CommandTag::Type;
     fn CreateExecutorState() -> *mut EState;
+    fn CreateExprContext(estate: *mut EState) -> *mut ExprContext;
     fn CreatePartitionDirectory(mcxt: MemoryContext, omit_detached: bool) -> PartitionDirectory;
     fn CreateTemplateTupleDesc(natts: c_int) -> TupleDesc;
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
@@ -84,9 +87,13 @@ postgres! {
     fn ExecForceStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool);
     fn ExecInitExpr(node: *mut Expr, parent: *mut PlanState) -> *mut ExprState;
     fn ExecInitNode(node: *mut Plan, estate: *mut EState, eflags: c_int) -> *mut PlanState;
+    fn ExecInitQual(qual: *mut List, parent: *mut PlanState) -> *mut ExprState;
     fn ExecInitRangeTable(estate: *mut EState, rangeTable: *mut List);
+    fn ExecInitResultRelation(estate: *mut EState, resultRelInfo: *mut ResultRelInfo, rti: Index);
     fn ExecInsertIndexTuples(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, update: bool, noDupErr: bool, specConflict: *mut bool, arbiterIndexes: *mut List) -> *mut List;
+    fn ExecLookupResultRelByOid(node: *mut ModifyTableState, resultoid: Oid, missing_ok: bool, update_cache: bool) -> *mut ResultRelInfo;
     fn ExecOpenIndices(resultRelInfo: *mut ResultRelInfo, speculative: bool);
+    fn ExecPartitionCheck(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, emitError: bool) -> bool;
     fn ExecPrepareExpr(node: *mut Expr, estate: *mut EState) -> *mut ExprState;
     fn ExecPrepareQual(qual: *mut List, estate: *mut EState) -> *mut ExprState;
     fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
@@ -94,6 +101,7 @@ postgres! {
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
     fn ExecStoreAllNullTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
+    fn ExplainPropertyInteger(qlabel: *const c_char, unit: *const c_char, value: int64, es: *mut ExplainState);
     fn FlushErrorState();
     fn FreeBulkInsertState(arg1: BulkInsertState);
     fn FreeExecutorState(estate: *mut EState);
@@ -124,6 +132,7 @@ postgres! {
     fn MakePerTupleExprContext(estate: *mut EState) -> *mut ExprContext;
     fn MakeSingleTupleTableSlot(tupdesc: TupleDesc, tts_ops: *const TupleTableSlotOps) -> *mut TupleTableSlot;
     fn MakeTransitionCaptureState(trigdesc: *mut TriggerDesc, relid: Oid, cmdType: CmdType::Type) -> *mut TransitionCaptureState;
+    fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextReset(context: MemoryContext);
     fn MultiXactIdPrecedes(multi1: MultiXactId, multi2: MultiXactId) -> bool;
@@ -135,6 +144,8 @@ postgres! {
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
     fn PopActiveSnapshot();
+    fn PreventCommandIfParallelMode(cmdname: *const c_char);
+    fn PreventCommandIfReadOnly(cmdname: *const c_char);
     fn ProcessInterrupts();
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PushCopiedSnapshot(snapshot: Snapshot);
@@ -179,6 +190,7 @@ postgres! {
     fn add_exact_object_address(object: *const ObjectAddress, addrs: *mut ObjectAddresses);
     fn assign_expr_collations(pstate: *mut ParseState, expr: *mut Node);
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
+    fn bms_is_member(x: c_int, a: *const Bitmapset) -> bool;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn build_attrmap_by_name_if_req(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn canonicalize_qual(qual: *mut Expr, is_check: bool) -> *mut Expr;
@@ -187,6 +199,7 @@ postgres! {
     fn coerce_to_boolean(pstate: *mut ParseState, node: *mut Node, constructName: *const c_char) -> *mut Node;
     fn compute_partition_hash_value(partnatts: c_int, partsupfunc: *mut FmgrInfo, partcollation: *mut Oid, values: *mut Datum, isnull: *mut bool) -> uint64;
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
+    fn contain_volatile_functions(clause: *mut Node) -> bool;
     fn copyObjectImpl(obj: *const c_void) -> *mut c_void;
     fn cstring_to_text(s: *const c_char) -> *mut text;
     fn deconstruct_array(array: *mut ArrayType, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char, elemsp: *mut *mut Datum, nullsp: *mut *mut bool, nelemsp: *mut c_int);
@@ -259,6 +272,7 @@ postgres! {
     fn index_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn interval_cmp(fcinfo: FunctionCallInfo) -> Datum;
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
+    fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
     fn lappend_oid(list: *mut List, datum: Oid) -> *mut List;
     fn lcons(datum: *mut c_void, list: *mut List) -> *mut List;
     fn list_concat(list1: *mut List, list2: *const List) -> *mut List;
@@ -301,8 +315,10 @@ postgres! {
     fn pnstrdup(in_: *const c_char, len: Size) -> *mut c_char;
     fn pstrdup(in_: *const c_char) -> *mut c_char;
     fn pull_var_clause(node: *mut Node, flags: c_int) -> *mut List;
+    fn pull_varattnos(node: *mut Node, varno: Index, varattnos: *mut *mut Bitmapset);
     fn quote_identifier(ident: *const c_char) -> *const c_char;
     fn quote_qualified_identifier(qualifier: *const c_char, ident: *const c_char) -> *mut c_char;
+    fn raw_parser(str_: *const c_char, mode: RawParseMode::Type) -> *mut List;
     fn recordDependencyOn(depender: *const ObjectAddress, referenced: *const ObjectAddress, behavior: DependencyType::Type);
     fn recordDependencyOnNewAcl(classId: Oid, objectId: Oid, objsubId: int32, ownerId: Oid, acl: *mut Acl);
     fn recordMultipleDependencies(depender: *const ObjectAddress, referenced: *const ObjectAddress, nreferenced: c_int, behavior: DependencyType::Type);
@@ -312,6 +328,9 @@ postgres! {
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
     fn smgrexists(reln: SMgrRelation, forknum: ForkNumber::Type) -> bool;
+    fn standard_ExecutorStart(queryDesc: *mut QueryDesc, eflags: c_int);
+    fn standard_ProcessUtility(pstmt: *mut PlannedStmt, queryString: *const c_char, readOnlyTree: bool, context: ProcessUtilityContext::Type, params: ParamListInfo, queryEnv: *mut QueryEnvironment, dest: *mut DestReceiver, qc: *mut QueryCompletion);
+    fn standard_planner(parse: *mut Query, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut PlannedStmt;
     fn stringToNode(str_: *const c_char) -> *mut c_void;
     fn superuser() -> bool;
     fn systable_beginscan(heapRelation: Relation, indexId: Oid, indexOK: bool, snapshot: Snapshot, nkeys: c_int, key: ScanKey) -> SysScanDesc;

@@ -12,6 +12,7 @@ pub mod clone;
 pub mod column;
 pub mod context;
 pub mod convert;
+pub mod copy_state;
 pub mod datetime;
 pub mod ffi;
 pub mod function;
