@@ -117,7 +117,7 @@ CREATE VIEW _timescaledb_internal.chunk_slice AS
 SELECT k.id AS chunk_id,
     d.id AS dimension_id,
     CASE WHEN d.ordinal = 1 THEN min(k.id) OVER (PARTITION BY d.id, s.slice)
-        ELSE -((k.id - 1) * (SELECT max(o.ordinal) FROM _timescaledb_config.dimension o) + d.ordinal) END AS slice_id,
+        ELSE -((k.id - 1) * 8 + d.ordinal) END AS slice_id,
     CASE WHEN d.ordinal = 1 THEN s.range_start
         WHEN coalesce(s.remainders[d.ordinal - 1], 0) = 0 THEN -9223372036854775808
         ELSE s.remainders[d.ordinal - 1] * (2147483647 / s.moduli[d.ordinal - 1])::bigint END AS range_start,

@@ -4,6 +4,7 @@ use pgrx::extension_sql_file;
 
 mod catalog;
 mod chunk;
+mod chunk_change;
 mod hypertable;
 
 extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);

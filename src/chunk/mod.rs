@@ -1,6 +1,11 @@
 //! Chunks: leaf partitions of hypertables.
 
+pub mod attach;
 pub mod create;
 pub mod drop;
 pub mod list;
+pub mod locked;
+pub mod merge;
+pub mod place;
+pub mod split;
 pub mod window;

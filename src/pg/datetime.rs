@@ -28,11 +28,17 @@ fn c_text(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> *mut std::ffi::c_char 
 
 /// Reads a text as a value of `target`, by the type's input function.
 pub fn read_text(type_oid: pg_sys::Oid, datum: pg_sys::Datum, target: pg_sys::Oid) -> pg_sys::Datum {
+    // SAFETY: a NUL-terminated string.
+    read_c_text(unsafe { CStr::from_ptr(c_text(type_oid, datum)) }, target)
+}
+
+/// Reads a C string as a value of `target`, by the type's input function.
+pub fn read_c_text(text: &CStr, target: pg_sys::Oid) -> pg_sys::Datum {
     let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
     // SAFETY: the type exists; an ERROR if the text is no value of it.
     unsafe {
         ffi::getTypeInputInfo(target, &mut input, &mut parameter);
-        ffi::OidInputFunctionCall(input, c_text(type_oid, datum), parameter, -1)
+        ffi::OidInputFunctionCall(input, text.as_ptr().cast_mut(), parameter, -1)
     }
 }
 

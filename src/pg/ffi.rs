@@ -181,6 +181,7 @@ postgres! {
     fn StorePartitionKey(rel: Relation, strategy: c_char, partnatts: int16, partattrs: *mut AttrNumber, partexprs: *mut List, partopclass: *mut Oid, partcollation: *mut Oid);
     fn SysCacheGetAttr(cacheId: c_int, tup: HeapTuple, attributeNumber: AttrNumber, isNull: *mut bool) -> Datum;
     fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
+    fn TransferPredicateLocksToHeapRelation(relation: Relation);
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();

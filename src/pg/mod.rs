@@ -23,6 +23,7 @@ pub mod node;
 pub mod partition;
 pub mod partition_change;
 pub mod relation;
+pub mod rewrite;
 pub mod rows;
 pub mod slot;
 pub mod spi;
