@@ -7,7 +7,7 @@ use crate::chunk::list::Located;
 use crate::chunk::{attach, list, merge, place, split};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
-use crate::pg::relation::{name_string, relation_name};
+use crate::pg::relation::{c_string, name_string, relation_name, schema_name};
 use crate::pg::srf::ResultSet;
 use crate::pg::{datetime, ffi, guard, table};
 use crate::sql_function;
@@ -111,18 +111,16 @@ sql_function!(
 fn describe(located: &Located) -> Result<Vec<Option<pg_sys::Datum>>> {
     let relid = located.chunk.relid;
     let id = crate::catalog::chunk::find(relid).map(|chunk| chunk.id);
-    // SAFETY: look-ups; the namespace's name is a palloc'd string or NULL.
-    let (schema, kind) = unsafe {
-        let schema = crate::pg::relation::optional_string(ffi::get_namespace_name(ffi::get_rel_namespace(relid)));
-        (schema.unwrap_or_default(), ffi::get_rel_relkind(relid))
-    };
+    let schema = schema_name(relid).unwrap_or_default();
+    // SAFETY: a syscache look-up.
+    let kind = unsafe { ffi::get_rel_relkind(relid) };
     Ok(vec![
         id.into_datum(),
         located.hypertable.id.into_datum(),
         table::name_datum(&schema),
         table::name_datum(&relation_name(relid)),
         Some(pg_sys::Datum::from(kind as i8)),
-        Some(datetime::read_c_text(&crate::pg::relation::c_string(&attach::json_of_slice(located)?), pg_sys::JSONBOID)),
+        Some(datetime::read_c_text(&c_string(&attach::json_of_slice(located)?), pg_sys::JSONBOID)),
     ])
 }
 

@@ -7,5 +7,6 @@ pub mod list;
 pub mod locked;
 pub mod merge;
 pub mod place;
+pub mod size;
 pub mod split;
 pub mod window;

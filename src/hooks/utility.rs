@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use pgrx::pg_sys;
 
 use crate::error::Result;
+use crate::hypertable::tablespaces;
 use crate::ingest::copy;
 use crate::pg::guard::{boundary, guard};
 use crate::pg::{ffi, node, table};
@@ -90,6 +91,13 @@ unsafe fn dispatch(call: Call) -> Result<()> {
         // Without the extension in this database there is nothing to do.
         match node::tag((*call.statement).utilityStmt) {
             pg_sys::NodeTag::T_CopyStmt if table::oid("hypertable").is_some() => process_copy(call),
+            pg_sys::NodeTag::T_DropTableSpaceStmt if table::oid("tablespace").is_some() => {
+                let statement = (*call.statement).utilityStmt.cast::<pg_sys::DropTableSpaceStmt>();
+                let name = crate::pg::relation::optional_string((*statement).tablespacename).unwrap_or_default();
+                tablespaces::check_drop(&name)?;
+                call.forward();
+                Ok(())
+            }
             _ => {
                 call.forward();
                 Ok(())

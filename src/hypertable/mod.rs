@@ -7,3 +7,4 @@ pub mod interval;
 pub mod migrate;
 pub mod partitioning;
 pub mod slice;
+pub mod tablespaces;

@@ -181,7 +181,6 @@ postgres! {
     fn StorePartitionKey(rel: Relation, strategy: c_char, partnatts: int16, partattrs: *mut AttrNumber, partexprs: *mut List, partopclass: *mut Oid, partcollation: *mut Oid);
     fn SysCacheGetAttr(cacheId: c_int, tup: HeapTuple, attributeNumber: AttrNumber, isNull: *mut bool) -> Datum;
     fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
-    fn TransferPredicateLocksToHeapRelation(relation: Relation);
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
@@ -376,6 +375,7 @@ postgres! {
     fn has_subclass(relationId: Oid) -> bool;
     fn has_superclass(relationId: Oid) -> bool;
     fn ConstraintSetParentConstraint(childConstrId: Oid, parentConstrId: Oid, childTableId: Oid);
+    fn TransferPredicateLocksToHeapRelation(relation: Relation);
     fn begin_heap_rewrite(old_heap: Relation, new_heap: Relation, oldest_xmin: TransactionId, freeze_xid: TransactionId, cutoff_multi: MultiXactId) -> *mut c_void;
     fn end_heap_rewrite(state: *mut c_void);
     fn finish_heap_swap(OIDOldHeap: Oid, OIDNewHeap: Oid, is_system_catalog: bool, swap_toast_by_content: bool, check_constraints: bool, is_internal: bool, frozenXid: TransactionId, minMulti: MultiXactId, newrelpersistence: c_char);

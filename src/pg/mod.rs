@@ -25,6 +25,7 @@ pub mod partition_change;
 pub mod relation;
 pub mod rewrite;
 pub mod rows;
+pub mod size;
 pub mod slot;
 pub mod spi;
 pub mod srf;

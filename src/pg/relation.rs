@@ -135,6 +135,12 @@ pub fn qualified_name(oid: pg_sys::Oid) -> Option<String> {
     }
 }
 
+/// The schema of a relation; None if it is gone.
+pub fn schema_name(oid: pg_sys::Oid) -> Option<String> {
+    // SAFETY: a palloc'd name or NULL.
+    unsafe { optional_string(ffi::get_namespace_name(ffi::get_rel_namespace(oid))) }
+}
+
 /// An identifier, quoted if it must be.
 pub fn quote_identifier(name: &str) -> String {
     let text = c_string(name);
