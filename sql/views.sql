@@ -1,11 +1,5 @@
 -- What clients read. timescaledb_information has TimescaleDB's columns; _timescaledb_catalog shows this extension's catalog as
 -- TimescaleDB 2.28 keeps its own, for clients that read that. Which chunks there are comes from PostgreSQL's catalogs.
-CREATE FUNCTION _timescaledb_functions.to_interval(microseconds bigint) RETURNS interval
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN pg_catalog.make_interval(days => (microseconds / 86400000000)::int)
-        + pg_catalog.make_interval(secs => ((microseconds % 86400000000) / 1000000)::double precision)
-        + (microseconds % 1000000)::double precision * interval '1 microsecond';
-
 -- The dimensions of all hypertables with what pg_attribute and pg_proc say of them; key_type is what is divided: the column's
 -- type, or the result type of the partitioning function.
 CREATE VIEW _timescaledb_internal.hypertable_dimension AS

@@ -13,6 +13,7 @@ pub mod hypertable;
 pub mod ingest;
 #[macro_use]
 pub mod pg;
+mod functions;
 
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pg_test/mod.rs"]

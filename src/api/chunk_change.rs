@@ -7,7 +7,7 @@ use crate::chunk::list::Located;
 use crate::chunk::{attach, list, merge, place, split};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
-use crate::pg::relation::{c_string, name_string, relation_name, schema_name};
+use crate::pg::relation::{name_string, relation_name, schema_name};
 use crate::pg::srf::ResultSet;
 use crate::pg::{datetime, ffi, guard, table};
 use crate::sql_function;
@@ -120,7 +120,7 @@ fn describe(located: &Located) -> Result<Vec<Option<pg_sys::Datum>>> {
         table::name_datum(&schema),
         table::name_datum(&relation_name(relid)),
         Some(pg_sys::Datum::from(kind as i8)),
-        Some(datetime::read_c_text(&c_string(&attach::json_of_slice(located)?), pg_sys::JSONBOID)),
+        Some(datetime::read(pg_sys::JSONBOID, &attach::json_of_slice(located)?)),
     ])
 }
 

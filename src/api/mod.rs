@@ -17,4 +17,8 @@ extension_sql_file!("../../sql/functions_chunk.sql", name = "functions_chunk", r
 extension_sql_file!("../../sql/functions_size.sql", name = "functions_size", requires = ["functions_chunk"]);
 extension_sql_file!("../../sql/functions_tablespace.sql", name = "functions_tablespace", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_admin.sql", name = "functions_admin", requires = ["functions_hypertable"]);
-extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_chunk"]);
+extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_time_internal.sql", name = "time_internal", requires = ["schemas"]);
+extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_chunk", "time_internal"]);

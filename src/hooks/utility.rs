@@ -4,10 +4,12 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
+use super::ddl;
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
 use crate::pg::guard::{boundary, guard};
+use crate::pg::relation::optional_string;
 use crate::pg::{ffi, node, table};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
@@ -86,30 +88,49 @@ impl Call {
 }
 
 unsafe fn dispatch(call: Call) -> Result<()> {
-    // SAFETY: the tag says what the statement is.
+    // SAFETY: the tag says what the statement is; a statement that is changed is a copy of our own.
     unsafe {
+        let tag = node::tag((*call.statement).utilityStmt);
         // Without the extension in this database there is nothing to do.
-        match node::tag((*call.statement).utilityStmt) {
-            pg_sys::NodeTag::T_CopyStmt if table::oid("hypertable").is_some() => process_copy(call),
-            pg_sys::NodeTag::T_DropTableSpaceStmt if table::oid("tablespace").is_some() => {
-                let statement = (*call.statement).utilityStmt.cast::<pg_sys::DropTableSpaceStmt>();
-                let name = crate::pg::relation::optional_string((*statement).tablespacename).unwrap_or_default();
-                tablespaces::check_drop(&name)?;
-                call.forward();
-                Ok(())
-            }
-            _ => {
-                call.forward();
-                Ok(())
-            }
+        if !is_ours(tag) || table::oid("hypertable").is_none() {
+            call.forward();
+            return Ok(());
         }
+        let call = call.own();
+        let statement = (*call.statement).utilityStmt;
+        let forward = || call.forward();
+        match tag {
+            pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
+            pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_AlterTableStmt => return ddl::alter_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_RenameStmt => ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_IndexStmt => {
+                ddl::create_index(statement.cast())?;
+                forward();
+            }
+            pg_sys::NodeTag::T_GrantStmt => {
+                ddl::grant(statement.cast());
+                forward();
+            }
+            pg_sys::NodeTag::T_DropTableSpaceStmt => {
+                let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
+                tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
+                forward();
+            }
+            _ => forward(),
+        }
+        Ok(())
     }
+}
+
+fn is_ours(tag: pg_sys::NodeTag) -> bool {
+    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
+    matches!(tag, T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {
     // SAFETY: the tag says that it is a CopyStmt.
     unsafe {
-        let call = call.own();
         let copy = (*call.statement).utilityStmt.cast::<pg_sys::CopyStmt>();
         if !(*copy).relation.is_null() {
             if !(*copy).is_from {

@@ -128,6 +128,7 @@ fn hash_column(dimension: &Dimension) -> Result<HashColumn> {
 pub fn attach_tree(parent: &Relation, hypertable: &Hypertable, table: &NewTable, bound: *mut pg_sys::PartitionBoundSpec) {
     let relation = Relation::open(table.oid, pg_sys::AccessExclusiveLock);
     new_partition::attach(parent, &relation, bound);
+    super::replica_identity::set(parent, &relation);
     if let Some(id) = table.chunk_id {
         chunk_catalog::insert(id, hypertable.id, table.oid);
         crate::pg::table::command_counter_increment();

@@ -185,6 +185,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn aclcheck_error(aclerr: AclResult::Type, objtype: ObjectType::Type, objectname: *const c_char);
+    fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
     fn add_exact_object_address(object: *const ObjectAddress, addrs: *mut ObjectAddresses);
@@ -346,8 +347,20 @@ postgres! {
     fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn untransformRelOptions(options: Datum) -> *mut List;
     fn vacuum_set_xid_limits(rel: Relation, freeze_min_age: c_int, freeze_table_age: c_int, multixact_freeze_min_age: c_int, multixact_freeze_table_age: c_int, oldestXmin: *mut TransactionId, oldestMxact: *mut MultiXactId, freezeLimit: *mut TransactionId, multiXactCutoff: *mut MultiXactId) -> bool;
+    fn updateAclDependencies(classId: Oid, objectId: Oid, objectSubId: int32, ownerId: Oid, noldmembers: c_int, oldmembers: *mut Oid, nnewmembers: c_int, newmembers: *mut Oid);
 
     // Exported by PostgreSQL, not in pgrx's bindings.
+    fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
+    fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
+    fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
+    fn getBaseType(typid: Oid) -> Oid;
+    fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
+    fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
+    fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
+    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
+    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
+    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
     fn CreateConstraintEntry(constraintName: *const c_char, constraintNamespace: Oid, constraintType: c_char, isDeferrable: bool, isDeferred: bool, isValidated: bool, parentConstrId: Oid, relId: Oid, constraintKey: *const i16, constraintNKeys: c_int, constraintNTotalKeys: c_int, domainId: Oid, indexRelId: Oid, foreignRelId: Oid, foreignKey: *const i16, pfEqOp: *const Oid, ppEqOp: *const Oid, ffEqOp: *const Oid, foreignNKeys: c_int, foreignUpdateType: c_char, foreignDeleteType: c_char, fkDeleteSetCols: *const i16, numFkDeleteSetCols: c_int, foreignMatchType: c_char, exclOp: *const Oid, conExpr: *mut Node, conBin: *const c_char, conIsLocal: bool, conInhCount: c_int, conNoInherit: bool, is_internal: bool) -> Oid;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);

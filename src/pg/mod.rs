@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod fcinfo;
 pub mod acl;
+pub mod aggregate;
 pub mod axis;
 pub mod call;
 pub mod clone;
@@ -14,6 +15,7 @@ pub mod context;
 pub mod convert;
 pub mod copy_state;
 pub mod datetime;
+pub mod datum;
 pub mod ffi;
 pub mod function;
 pub mod guard;
@@ -31,3 +33,4 @@ pub mod spi;
 pub mod srf;
 pub mod syscache;
 pub mod table;
+pub mod typecache;
