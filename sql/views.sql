@@ -39,7 +39,8 @@ SELECT n.nspname AS hypertable_schema,
     d.column_type::regtype AS column_type,
     CASE WHEN d.interval_length IS NULL THEN 'Space' ELSE 'Time' END AS dimension_type,
     CASE WHEN d.key_type NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-        THEN _timescaledb_functions.to_interval(d.interval_length) END AS time_interval,
+        THEN pg_catalog.make_interval(days => (d.interval_length / 86400000000)::int,
+            secs => (d.interval_length % 86400000000)::double precision / 1000000) END AS time_interval,
     CASE WHEN d.key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN d.interval_length END AS integer_interval,
     d.integer_now_func,
     d.num_slices::smallint AS num_partitions

@@ -21,4 +21,4 @@ extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket",
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_time_internal.sql", name = "time_internal", requires = ["schemas"]);
-extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_chunk", "time_internal"]);
+extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_chunk"]);
