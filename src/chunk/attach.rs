@@ -65,7 +65,8 @@ pub fn create(root: pg_sys::Oid, slices: &JsonB) -> Result<(Located, bool)> {
     let (axis, _) = slice::time_axis(&hypertable)?;
     let wanted = slice_of_json(hypertable.time(), axis, slices)?;
     let overlaps = |other: Slice| {
-        other.start.zip(wanted.end).is_none_or(|(start, end)| start < end) && wanted.start.zip(other.end).is_none_or(|(start, end)| start < end)
+        other.start.zip(wanted.end).is_none_or(|(start, end)| start < end)
+            && wanted.start.zip(other.end).is_none_or(|(start, end)| start < end)
     };
     if let Some(chunk) = list::of_hypertable(&hypertable).into_iter().find(|chunk| overlaps(chunk.slice)) {
         if chunk.slice == wanted {
@@ -113,10 +114,7 @@ fn slice_of_json(time: &Dimension, axis: Axis, slices: &JsonB) -> Result<Slice> 
     if start >= end {
         return Err(invalid(String::from("The start of the range must be before its end.")));
     }
-    Ok(Slice {
-        start: (start != i64::MIN).then(|| axis.from_internal(start)),
-        end: (end != i64::MAX).then(|| axis.from_internal(end)),
-    })
+    Ok(Slice { start: (start != i64::MIN).then(|| axis.from_internal(start)), end: (end != i64::MAX).then(|| axis.from_internal(end)) })
 }
 
 fn text_position(time: &Dimension, text: &CStr) -> Result<i64> {

@@ -25,8 +25,7 @@ impl LockedSlice {
     pub fn lock(located: &Located, command: &std::ffi::CStr) -> Self {
         let table = located.chunk.table;
         lock(table, pg_sys::AccessExclusiveLock);
-        let chunks: Vec<Chunk> =
-            list::of_hypertable(&located.hypertable).into_iter().filter(|chunk| chunk.table == table).collect();
+        let chunks: Vec<Chunk> = list::of_hypertable(&located.hypertable).into_iter().filter(|chunk| chunk.table == table).collect();
         for chunk in &chunks {
             check_not_in_use(&Relation::open(chunk.relid, pg_sys::AccessExclusiveLock), command);
         }

@@ -34,14 +34,13 @@ pub fn of_hypertable(relid: pg_sys::Oid) -> Result<Option<Size>> {
 pub fn of_index(relid: pg_sys::Oid) -> Result<Option<i64>> {
     match kind(relid) {
         None => Ok(None),
-        Some(b'I') if cache::find(size::table_of_index(relid)).is_some() => Ok(Some(
-            size::inheritors(relid).into_iter().filter(|index| kind(*index) == Some(b'i')).filter_map(size::of_index).sum(),
-        )),
-        Some(b'I' | b'i') => Err(Error::new(
-            SqlState::HYPERTABLE_NOT_EXIST,
-            format!("\"{}\" is not an index of a hypertable", relation_name(relid)),
-        )
-        .hint("For other indexes use pg_relation_size().")),
+        Some(b'I') if cache::find(size::table_of_index(relid)).is_some() => {
+            Ok(Some(size::inheritors(relid).into_iter().filter(|index| kind(*index) == Some(b'i')).filter_map(size::of_index).sum()))
+        }
+        Some(b'I' | b'i') => {
+            Err(Error::new(SqlState::HYPERTABLE_NOT_EXIST, format!("\"{}\" is not an index of a hypertable", relation_name(relid)))
+                .hint("For other indexes use pg_relation_size()."))
+        }
         Some(_) => Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not an index", relation_name(relid)))),
     }
 }

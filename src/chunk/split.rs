@@ -15,7 +15,7 @@ use crate::hypertable::interval::Given;
 use crate::hypertable::slice::{self, NewTable};
 use crate::pg::call::FunctionCall;
 use crate::pg::relation::Relation;
-use crate::pg::rewrite::{Rewrite, Values};
+use crate::pg::rewrite::{self, Rewrite, Values};
 use crate::pg::{axis, context, function, guard, partition, partition_change};
 
 /// Splits a chunk at a point of its range, or in the middle.
@@ -34,6 +34,7 @@ pub fn split(relid: pg_sys::Oid, split_at: Given) -> Result<()> {
     context::with_temporary(|| {
         let new = context::as_user(root.class().relowner, || create_tables(&root, hypertable, &old))?;
         for (from, to) in old.chunks.iter().zip(new.chunks()) {
+            rewrite::keep_old_versions(to.oid);
             move_rows(from.relid, to.oid, &key);
             partition_change::copy_options(from.relid, to.oid);
         }
@@ -112,7 +113,8 @@ fn split_point(time: &Dimension, axis: Axis, slice: Slice, split_at: Given) -> R
     let invalid = |message: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, message);
     let Some(given) = split_at else {
         return middle(axis, slice).ok_or_else(|| {
-            invalid(String::from("cannot split the chunk in the middle of its range")).hint("Give split_at: the range is open or too short.")
+            invalid(String::from("cannot split the chunk in the middle of its range"))
+                .hint("Give split_at: the range is open or too short.")
         });
     };
     let at = axis.from_internal(window::position(time, given)?);

@@ -92,9 +92,7 @@ pub fn position(time: &Dimension, (given_type, datum): Value) -> Result<i64> {
         (Axis::Int2 | Axis::Int4 | Axis::Int8, INT2OID) => Ok(i64::from(datum.value() as i16)),
         (Axis::Int2 | Axis::Int4 | Axis::Int8, INT4OID) => Ok(i64::from(datum.value() as i32)),
         (Axis::Int2 | Axis::Int4 | Axis::Int8, INT8OID) => Ok(datum.value() as i64),
-        (Axis::Int2 | Axis::Int4 | Axis::Int8, _) if is_text => {
-            position(time, (INT8OID, datetime::read_text(given_type, datum, INT8OID)))
-        }
+        (Axis::Int2 | Axis::Int4 | Axis::Int8, _) if is_text => position(time, (INT8OID, datetime::read_text(given_type, datum, INT8OID))),
         (Axis::Uuid, UUIDOID) => uuid_position(datum),
         (Axis::Uuid, _) if is_text && datetime::looks_like_uuid(given_type, datum) => {
             uuid_position(datetime::read_text(given_type, datum, UUIDOID))

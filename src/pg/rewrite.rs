@@ -45,9 +45,8 @@ impl Rewrite {
                     (relation.class().relam, relation.class().relpersistence)
                 };
                 // SAFETY: a heap that is exclusively locked.
-                let heap = unsafe {
-                    ffi::make_new_heap(*table, tablespace, access_method, persistence, pg_sys::AccessExclusiveLock as i32)
-                };
+                let heap =
+                    unsafe { ffi::make_new_heap(*table, tablespace, access_method, persistence, pg_sys::AccessExclusiveLock as i32) };
                 Target { table: *table, heap: Relation::open(heap, pg_sys::AccessExclusiveLock), rows: 0.0 }
             })
             .collect();
@@ -86,6 +85,26 @@ impl Rewrite {
             table::command_counter_increment();
             // SAFETY: the two heaps have the same columns; TOAST tables are swapped by their links.
             unsafe { ffi::finish_heap_swap(table, new, false, false, false, true, horizon.freeze, horizon.multi, persistence) };
+        }
+    }
+}
+
+/// Makes a table that this transaction created count as an older one with a new relfilenode.
+///
+/// PostgreSQL takes it for granted that nobody else can see rows of a table that is not committed yet, and so prunes, and leaves out
+/// of new indexes, row versions that are dead to this transaction (`RELATION_IS_LOCAL` in `GlobalVisHorizonKindForRel`). Old
+/// snapshots do need those that a rewrite brought here.
+pub fn keep_old_versions(relid: pg_sys::Oid) {
+    let relation = Relation::open(relid, pg_sys::AccessExclusiveLock);
+    // SAFETY: an open relation. The entry stays on the list of those to be cleaned up at the transaction's end, where it is treated
+    // like that of a rewritten table; on an abort the invalidation of its pg_class row flushes it. WAL is skipped or written as
+    // before, since that depends on either field.
+    unsafe {
+        let entry = &mut *relation.as_ptr();
+        if entry.rd_createSubid != 0 {
+            entry.rd_newRelfilenodeSubid = entry.rd_createSubid;
+            entry.rd_firstRelfilenodeSubid = entry.rd_createSubid;
+            entry.rd_createSubid = 0;
         }
     }
 }
