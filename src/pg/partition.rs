@@ -272,6 +272,35 @@ pub fn hash_bound_of(relid: pg_sys::Oid) -> Option<(i32, i32)> {
     }
 }
 
+/// The slice of a partition that is divided by range on one column; None if its bound is another one.
+pub fn range_bound_of(axis: Axis, relid: pg_sys::Oid) -> Option<Slice> {
+    // SAFETY: relpartbound of a partition is the text of a PartitionBoundSpec.
+    unsafe {
+        let spec = super::syscache::partition_bound(relid)?;
+        if (*spec).strategy as u8 != b'r' || (*spec).is_default {
+            return None;
+        }
+        Some(Slice { start: range_end(axis, (*spec).lowerdatums), end: range_end(axis, (*spec).upperdatums) })
+    }
+}
+
+/// # Safety
+/// `datums` is one end of a range bound on a column of the axis's type.
+unsafe fn range_end(axis: Axis, datums: *mut pg_sys::List) -> Option<i64> {
+    // SAFETY: a stored bound holds Consts, or neither value for MINVALUE and MAXVALUE.
+    unsafe {
+        let datum = *list::pointers::<pg_sys::PartitionRangeDatum>(datums).first()?;
+        ((*datum).kind == pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_VALUE)
+            .then(|| axis::position(axis, (*(*datum).value.cast::<pg_sys::Const>()).constvalue))
+    }
+}
+
+/// The direct partitions of a table as pg_inherits has them, without a lock.
+pub fn children_unlocked(relid: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a catalog scan; the list holds OIDs.
+    unsafe { list::oids(ffi::find_inheritance_children(relid, pg_sys::NoLock as i32)) }
+}
+
 /// The partition hash of a value (None is NULL) by the key of a table that is partitioned by hash on one column.
 pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
     let Some(key) = key(relation) else { return 0 };
