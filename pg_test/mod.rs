@@ -3,6 +3,7 @@
 //! pgrx calls the two functions. In each file the tests stand in an inline `#[pg_schema] mod tests`.
 
 mod extension;
+mod functions;
 
 /// Nothing to prepare for one test.
 pub fn setup(_options: Vec<&str>) {}

@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod hypertable;
 #[macro_use]
 pub mod pg;
+mod functions;
 
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pg_test/mod.rs"]

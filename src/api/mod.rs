@@ -8,3 +8,7 @@ mod hypertable;
 extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);
+extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);
+extension_sql_file!("../../sql/functions_time_internal.sql", name = "time_internal", requires = ["schemas"]);

@@ -1,10 +1,87 @@
-//! Dates, times and intervals through PostgreSQL's own input functions.
+//! Times as PostgreSQL passes them: intervals, UUIDs, and the clocks of a named time zone.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
+use tsc_kernel::span::Span;
+use tsc_kernel::uuid::Bytes;
+use tsc_kernel::zoned::Clock;
 
+use super::fcinfo::Args;
 use super::ffi;
+use super::ffi::raw;
+
+impl Args {
+    /// An argument of type `interval`, None if NULL.
+    pub fn span(self, index: usize) -> Option<Span> {
+        self.datum(index).map(|datum| {
+            // SAFETY: the SQL declaration gives the argument the type interval, which is passed by reference.
+            let interval = unsafe { datum.cast_mut_ptr::<pg_sys::Interval>().read() };
+            Span { months: interval.month, days: interval.day, micros: interval.time }
+        })
+    }
+
+    /// An argument of type `uuid`, None if NULL.
+    pub fn uuid(self, index: usize) -> Option<Bytes> {
+        // SAFETY: the SQL declaration gives the argument the type uuid: 16 bytes, passed by reference.
+        self.datum(index).map(|datum| unsafe { datum.cast_mut_ptr::<Bytes>().read() })
+    }
+
+    /// An argument of type `text` that names a time zone, None if NULL.
+    pub fn zone(self, index: usize) -> Option<Zone> {
+        self.datum(index).map(Zone)
+    }
+}
+
+/// A time zone by its name. A name that PostgreSQL does not know is an ERROR when the zone is used.
+pub struct Zone(pg_sys::Datum);
+
+impl Clock for Zone {
+    fn to_local(&self, instant: i64) -> i64 {
+        self.convert(raw::timestamptz_zone, instant)
+    }
+
+    fn to_instant(&self, local: i64) -> i64 {
+        self.convert(raw::timestamp_zone, local)
+    }
+}
+
+impl Zone {
+    #[inline]
+    fn convert(&self, function: unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum, time: i64) -> i64 {
+        // SAFETY: both functions take (text, 64-bit time) and return a 64-bit time. They may jump: this and its callers, up to
+        // the SQL entry point, hold no destructor.
+        let converted = unsafe { raw::DirectFunctionCall2Coll(Some(function), pg_sys::InvalidOid, self.0, time.into()) };
+        converted.value() as i64
+    }
+}
+
+/// Fills `N` bytes from the server's cryptographic source; None if it fails.
+pub fn strong_random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the buffer has N bytes; the function never throws.
+    unsafe { raw::pg_strong_random(bytes.as_mut_ptr().cast(), N) }.then_some(bytes)
+}
+
+/// A UUID as a datum, in the current memory context.
+pub fn put_uuid(bytes: Bytes) -> pg_sys::Datum {
+    // SAFETY: 16 bytes are allocated and written; callers hold no destructor.
+    unsafe {
+        let place = raw::palloc(size_of::<Bytes>()).cast::<Bytes>();
+        place.write(bytes);
+        place.into()
+    }
+}
+
+/// An interval as a datum, in the current memory context.
+pub fn put_span(span: Span) -> pg_sys::Datum {
+    // SAFETY: as many bytes are allocated as are written; callers hold no destructor.
+    unsafe {
+        let place = raw::palloc(size_of::<pg_sys::Interval>()).cast::<pg_sys::Interval>();
+        place.write(pg_sys::Interval { time: span.micros, day: span.days, month: span.months });
+        place.into()
+    }
+}
 
 /// Reads an interval; its months count 30 days. An ERROR if the text is no interval.
 pub fn parse_interval_micros(text: &CStr) -> Option<i64> {

@@ -25,6 +25,7 @@ impl Args {
     }
 
     /// The number of arguments passed.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether a call has arguments")]
     pub fn len(self) -> usize {
         // SAFETY: the constructor's promise.
         unsafe { (*self.0).nargs as usize }
@@ -97,10 +98,10 @@ macro_rules! sql_function {
         #[unsafe(export_name = stringify!($name))]
         #[pgrx::pg_guard]
         pub unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            #[inline(always)]
+            fn body($args: $crate::pg::fcinfo::Args) -> $crate::error::Result<Option<$result>> $body
             // SAFETY: PostgreSQL calls this with a valid fcinfo.
-            unsafe {
-                $crate::pg::fcinfo::call::<$result>(fcinfo, |$args: $crate::pg::fcinfo::Args| -> $crate::error::Result<Option<$result>> { $body })
-            }
+            unsafe { $crate::pg::fcinfo::call::<$result>(fcinfo, body) }
         }
 
         const _: () = {

@@ -40,6 +40,7 @@ postgres! {
     fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
+    fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
     fn AllocSetContextCreateInternal(parent: MemoryContext, name: *const c_char, minContextSize: Size, initBlockSize: Size, maxBlockSize: Size) -> MemoryContext;
     fn AlterTableInternal(relid: Oid, cmds: *mut List, recurse: bool);
     fn BeginCopyFrom(pstate: *mut ParseState, rel: Relation, whereClause: *mut Node, filename: *const c_char, is_program: bool, data_source_cb: copy_data_source_cb, attnamelist: *mut List, options: *mut List) -> CopyFromState;
@@ -65,6 +66,7 @@ postgres! {
     fn CreateTupleDescCopyConstr(tupdesc: TupleDesc) -> TupleDesc;
     fn DefineIndex(relationId: Oid, stmt: *mut IndexStmt, indexRelationId: Oid, parentIndexId: Oid, parentConstraintId: Oid, is_alter_table: bool, check_rights: bool, check_not_in_use: bool, skip_build: bool, quiet: bool) -> ObjectAddress;
     fn DestroyPartitionDirectory(pdir: PartitionDirectory);
+    fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn EndCopyFrom(cstate: CopyFromState);
     fn ExecARInsertTriggers(estate: *mut EState, relinfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, recheckIndexes: *mut List, transition_capture: *mut TransitionCaptureState);
     fn ExecASInsertTriggers(estate: *mut EState, relinfo: *mut ResultRelInfo, transition_capture: *mut TransitionCaptureState);
@@ -120,6 +122,8 @@ postgres! {
     fn MakePerTupleExprContext(estate: *mut EState) -> *mut ExprContext;
     fn MakeSingleTupleTableSlot(tupdesc: TupleDesc, tts_ops: *const TupleTableSlotOps) -> *mut TupleTableSlot;
     fn MakeTransitionCaptureState(trigdesc: *mut TriggerDesc, relid: Oid, cmdType: CmdType::Type) -> *mut TransitionCaptureState;
+    fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
+    fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextReset(context: MemoryContext);
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
@@ -198,6 +202,7 @@ postgres! {
     fn format_type_be(type_oid: Oid) -> *mut c_char;
     fn free_parsestate(pstate: *mut ParseState);
     fn func_volatile(funcid: Oid) -> c_char;
+    fn getBaseType(typid: Oid) -> Oid;
     fn getTypeInputInfo(type_: Oid, typInput: *mut Oid, typIOParam: *mut Oid);
     fn getTypeOutputInfo(type_: Oid, typOutput: *mut Oid, typIsVarlena: *mut bool);
     fn get_attname(relid: Oid, attnum: AttrNumber, missing_ok: bool) -> *mut c_char;
@@ -277,6 +282,8 @@ postgres! {
     fn pg_class_aclcheck(table_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_class_ownercheck(class_oid: Oid, roleid: Oid) -> bool;
     fn pg_detoast_datum(datum: *mut varlena) -> *mut varlena;
+    fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
+    fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
@@ -308,6 +315,8 @@ postgres! {
     fn table_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn table_slot_create(rel: Relation, reglist: *mut *mut List) -> *mut TupleTableSlot;
     fn text_to_cstring(t: *const text) -> *mut c_char;
+    fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
+    fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
@@ -341,4 +350,7 @@ postgres! {
     fn get_partition_ancestors(relid: Oid) -> *mut List;
     fn has_subclass(relationId: Oid) -> bool;
     fn has_superclass(relationId: Oid) -> bool;
+    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
+    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
+    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
 }

@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod fcinfo;
 pub mod acl;
+pub mod aggregate;
 pub mod axis;
 pub mod call;
 pub mod clone;
@@ -13,6 +14,7 @@ pub mod column;
 pub mod context;
 pub mod convert;
 pub mod datetime;
+pub mod datum;
 pub mod ffi;
 pub mod function;
 pub mod guard;
@@ -27,3 +29,4 @@ pub mod spi;
 pub mod srf;
 pub mod syscache;
 pub mod table;
+pub mod typecache;

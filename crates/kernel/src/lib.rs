@@ -1,4 +1,16 @@
-//! Pure arithmetic over time: buckets and chunk ranges. Knows nothing of PostgreSQL.
+//! Pure arithmetic over time: calendar days, spans, buckets, UUIDv7 layout, histogram bins. Knows nothing of PostgreSQL.
+//!
+//! Times are PostgreSQL's: microseconds (or days, for dates) since 2000-01-01, in the proleptic Gregorian calendar. Nothing
+//! here wraps or panics: what leaves the representable range is [`Error::OutOfRange`].
 #![forbid(unsafe_code)]
 
 pub mod axis;
+pub mod bins;
+pub mod bucket;
+pub mod civil;
+mod error;
+pub mod span;
+pub mod uuid;
+pub mod zoned;
+
+pub use error::{Error, Result};

@@ -1,0 +1,64 @@
+-- first, last: see src/functions/first_last.rs.
+CREATE FUNCTION _timescaledb_functions.first_sfunc(internal, anyelement, "any") RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_first_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.last_sfunc(internal, anyelement, "any") RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_last_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.first_combinefunc(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_first_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.last_combinefunc(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_last_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.bookend_serializefunc(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'tsc_first_last_serialize' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
+CREATE FUNCTION _timescaledb_functions.bookend_deserializefunc(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_first_last_deserialize' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
+CREATE FUNCTION _timescaledb_functions.bookend_finalfunc(internal, anyelement, "any") RETURNS anyelement
+    AS 'MODULE_PATHNAME', 'tsc_first_last_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE first(anyelement, "any") (
+    SFUNC = _timescaledb_functions.first_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = _timescaledb_functions.first_combinefunc,
+    SERIALFUNC = _timescaledb_functions.bookend_serializefunc,
+    DESERIALFUNC = _timescaledb_functions.bookend_deserializefunc,
+    FINALFUNC = _timescaledb_functions.bookend_finalfunc,
+    FINALFUNC_EXTRA,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE last(anyelement, "any") (
+    SFUNC = _timescaledb_functions.last_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = _timescaledb_functions.last_combinefunc,
+    SERIALFUNC = _timescaledb_functions.bookend_serializefunc,
+    DESERIALFUNC = _timescaledb_functions.bookend_deserializefunc,
+    FINALFUNC = _timescaledb_functions.bookend_finalfunc,
+    FINALFUNC_EXTRA,
+    PARALLEL = SAFE
+);
+
+-- histogram: see src/functions/histogram.rs.
+CREATE FUNCTION _timescaledb_functions.hist_sfunc(state internal, val double precision, min double precision, max double precision,
+    nbuckets integer) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_histogram_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.hist_combinefunc(state1 internal, state2 internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_histogram_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.hist_serializefunc(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'tsc_histogram_serialize' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
+CREATE FUNCTION _timescaledb_functions.hist_deserializefunc(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_histogram_deserialize' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
+CREATE FUNCTION _timescaledb_functions.hist_finalfunc(state internal, val double precision, min double precision,
+    max double precision, nbuckets integer) RETURNS integer[]
+    AS 'MODULE_PATHNAME', 'tsc_histogram_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE histogram(value double precision, min double precision, max double precision, nbuckets integer) (
+    SFUNC = _timescaledb_functions.hist_sfunc,
+    STYPE = internal,
+    COMBINEFUNC = _timescaledb_functions.hist_combinefunc,
+    SERIALFUNC = _timescaledb_functions.hist_serializefunc,
+    DESERIALFUNC = _timescaledb_functions.hist_deserializefunc,
+    FINALFUNC = _timescaledb_functions.hist_finalfunc,
+    FINALFUNC_EXTRA,
+    PARALLEL = SAFE
+);
