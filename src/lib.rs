@@ -5,10 +5,12 @@ pgrx::pg_module_magic!(name, version);
 mod api;
 pub mod catalog;
 pub mod chunk;
+pub mod custom;
 pub mod error;
 pub mod guc;
 pub mod hooks;
 pub mod hypertable;
+pub mod ingest;
 #[macro_use]
 pub mod pg;
 mod functions;

@@ -1,4 +1,13 @@
 //! PostgreSQL's hooks: one file each, which installs ours, calls the previous one, and dispatches.
 
+mod executor;
+mod object_access;
+mod planner;
+
 /// Installs all hooks; once, while shared_preload_libraries is processed.
-pub fn install() {}
+pub fn install() {
+    crate::custom::register::<crate::ingest::guard::ChunkGuard>();
+    planner::install();
+    executor::install();
+    object_access::install();
+}

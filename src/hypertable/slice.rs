@@ -120,15 +120,7 @@ impl Maker<'_> {
 }
 
 fn hash_column(dimension: &Dimension) -> Result<HashColumn> {
-    let function = dimension
-        .partitioning_func
-        .as_ref()
-        .map(|name| {
-            function::find_for_type(name, dimension.column_type).ok_or_else(|| {
-                Error::new(SqlState::UNDEFINED_FUNCTION, format!("partitioning function {}.{} does not exist", name.0, name.1))
-            })
-        })
-        .transpose()?;
+    let function = dimension.partitioning_func.as_ref().map(|name| resolve_function(name, dimension)).transpose()?;
     Ok(HashColumn { attribute: dimension.attribute, function })
 }
 
@@ -151,6 +143,22 @@ fn slice_ordinal(root: &Relation, hypertable: &Hypertable) -> Result<usize> {
         return Ok(0);
     }
     Ok(partition::children(root).len())
+}
+
+/// The function that is applied to the time column, if any.
+pub fn time_function(hypertable: &Hypertable) -> Result<Option<pg_sys::Oid>> {
+    hypertable.time().partitioning_func.as_ref().map(|name| resolve_function(name, hypertable.time())).transpose()
+}
+
+fn resolve_function(name: &function::FunctionName, dimension: &Dimension) -> Result<pg_sys::Oid> {
+    function::find_for_type(name, dimension.column_type)
+        .ok_or_else(|| Error::new(SqlState::UNDEFINED_FUNCTION, format!("partitioning function {}.{} does not exist", name.0, name.1)))
+}
+
+/// An error for a row without a time: that of its NOT NULL constraint.
+pub fn null_time(root: &Relation, column: &str) -> Error {
+    Error::new(SqlState("23502"), format!("null value in column \"{column}\" of relation \"{}\" violates not-null constraint", root.name()))
+        .hint("The time column of a hypertable can't be NULL.")
 }
 
 /// An error for a value that no chunk can hold.

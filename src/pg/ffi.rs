@@ -95,6 +95,7 @@ postgres! {
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
     fn ExecStoreAllNullTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
+    fn ExplainPropertyInteger(qlabel: *const c_char, unit: *const c_char, value: int64, es: *mut ExplainState);
     fn FlushErrorState();
     fn FreeBulkInsertState(arg1: BulkInsertState);
     fn FreeExecutorState(estate: *mut EState);
@@ -253,6 +254,7 @@ postgres! {
     fn index_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn interval_cmp(fcinfo: FunctionCallInfo) -> Datum;
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
+    fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
     fn lappend_oid(list: *mut List, datum: Oid) -> *mut List;
     fn lcons(datum: *mut c_void, list: *mut List) -> *mut List;
     fn list_concat(list1: *mut List, list2: *const List) -> *mut List;
@@ -306,6 +308,8 @@ postgres! {
     fn relation_openrv(relation: *const RangeVar, lockmode: LOCKMODE) -> Relation;
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
+    fn standard_ExecutorStart(queryDesc: *mut QueryDesc, eflags: c_int);
+    fn standard_planner(parse: *mut Query, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut PlannedStmt;
     fn stringToNode(str_: *const c_char) -> *mut c_void;
     fn superuser() -> bool;
     fn systable_beginscan(heapRelation: Relation, indexId: Oid, indexOK: bool, snapshot: Snapshot, nkeys: c_int, key: ScanKey) -> SysScanDesc;

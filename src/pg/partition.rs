@@ -137,7 +137,15 @@ impl Bounds {
 /// What lies at `position` of a table that is partitioned by range on one column.
 pub fn find(relation: &Relation, axis: Axis, position: i64) -> Found {
     // SAFETY: the descriptor is used before anything can invalidate it.
-    let bounds = unsafe { Bounds::new(relation, axis) };
+    unsafe { find_in(ffi::RelationGetPartitionDesc(relation.as_ptr(), true), axis, position) }
+}
+
+/// What lies at `position` in a descriptor.
+///
+/// # Safety
+/// `desc` is of a table that is partitioned by range on one column of the axis's type, and stays valid during the call.
+pub unsafe fn find_in(desc: *mut pg_sys::PartitionDescData, axis: Axis, position: i64) -> Found {
+    let bounds = Bounds { desc, axis };
     let (mut low, mut high) = (0, bounds.len());
     while low < high {
         let middle = usize::midpoint(low, high);

@@ -1,0 +1,35 @@
+//! `ExecutorStart_hook`: connects guards with the nodes above them, which they can't see by themselves.
+
+use pgrx::pg_sys;
+
+use crate::ingest::guard::connect;
+use crate::pg::ffi::raw;
+use crate::pg::guard::boundary;
+
+static mut PREVIOUS: pg_sys::ExecutorStart_hook_type = None;
+
+/// Puts ours before the one that is there.
+pub fn install() {
+    // SAFETY: at server start, in the postmaster's only thread.
+    unsafe {
+        PREVIOUS = pg_sys::ExecutorStart_hook;
+        pg_sys::ExecutorStart_hook = Some(start);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
+    // SAFETY: PostgreSQL's own arguments are handed on; no destructor is pending while the executor starts.
+    unsafe {
+        match PREVIOUS {
+            Some(previous) => previous(query, flags),
+            None => raw::standard_ExecutorStart(query, flags),
+        }
+        if (*query).operation != pg_sys::CmdType::CMD_SELECT || !(*(*query).estate).es_auxmodifytables.is_null() {
+            boundary(|| {
+                connect(query);
+                Ok(())
+            });
+        }
+    }
+}

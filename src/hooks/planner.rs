@@ -1,0 +1,42 @@
+//! `planner_hook`: plans that write to hypertables get guards.
+
+use std::ffi::c_char;
+
+use pgrx::pg_sys;
+
+use crate::ingest::guard::add_guards;
+use crate::pg::ffi;
+use crate::pg::guard::{boundary, guard};
+
+static mut PREVIOUS: pg_sys::planner_hook_type = None;
+
+/// Puts ours before the one that is there.
+pub fn install() {
+    // SAFETY: at server start, in the postmaster's only thread.
+    unsafe {
+        PREVIOUS = pg_sys::planner_hook;
+        pg_sys::planner_hook = Some(plan);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn plan(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: i32,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: PostgreSQL's own arguments are handed on.
+    unsafe {
+        boundary(|| {
+            let statement = match PREVIOUS {
+                Some(previous) => guard(|| previous(query, text, options, parameters)),
+                None => ffi::standard_planner(query, text, options, parameters),
+            };
+            if !(*statement).resultRelations.is_null() {
+                add_guards(statement);
+            }
+            Ok(statement)
+        })
+    }
+}

@@ -1,0 +1,358 @@
+//! ChunkGuard: the node between ModifyTable and its subplan that creates chunks for the rows that need them.
+//!
+//! For each row it compares the partition key with the slice that it saw last. For INSERT and UPDATE the key is a column of the
+//! subplan's output; MERGE computes it in its actions, which is `merge`'s matter.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+use tsc_kernel::axis::{Axis, Slice};
+
+use super::merge;
+use super::routing::{self, SetAside};
+use crate::catalog::cache;
+use crate::catalog::hypertable::Hypertable;
+use crate::custom::{self, Node, State};
+use crate::error::{Error, Result};
+use crate::hypertable::slice;
+use crate::pg::ffi::{self, raw};
+use crate::pg::guard::boundary;
+use crate::pg::relation::Relation;
+use crate::pg::{axis, list, node, slot};
+
+/// The node's state.
+#[derive(Clone, Copy)]
+pub struct ChunkGuard {
+    /// The hypertable.
+    relid: pg_sys::Oid,
+    /// Where the key's column stands in the subplan's output; 0 if each action of a MERGE computes it.
+    key: i16,
+    axis: Axis,
+    /// The first and the last position of the slice that is known to be covered; first > last at the start.
+    first: i64,
+    last: i64,
+    /// A function to apply to the column, if `has_function`.
+    function: pg_sys::FmgrInfo,
+    has_function: bool,
+    /// Connected when the executor has started; NULL in a copy that EvalPlanQual made.
+    modify: *mut pg_sys::ModifyTableState,
+    aside: SetAside,
+    /// Chunks made so far, for EXPLAIN ANALYZE.
+    created: u64,
+}
+
+/// Puts guards below the ModifyTable nodes of a finished plan that insert into hypertables or move their rows.
+///
+/// # Safety
+/// `statement` is a plan that was just made.
+pub unsafe fn add_guards(statement: *mut pg_sys::PlannedStmt) {
+    // SAFETY: a ModifyTable stands at the top of the plan or of a CTE's subplan, nowhere else.
+    unsafe {
+        guard_plan(statement, (*statement).planTree);
+        for subplan in list::pointers((*statement).subplans) {
+            guard_plan(statement, subplan);
+        }
+    }
+}
+
+/// # Safety
+/// `plan` is NULL or a plan of `statement`.
+unsafe fn guard_plan(statement: *mut pg_sys::PlannedStmt, plan: *mut pg_sys::Plan) {
+    // SAFETY: the tag says that it is a ModifyTable, whose nominalRelation is an index into the range table.
+    unsafe {
+        if node::tag(plan) != pg_sys::NodeTag::T_ModifyTable {
+            return;
+        }
+        let modify = plan.cast::<pg_sys::ModifyTable>();
+        if (*modify).operation == pg_sys::CmdType::CMD_DELETE {
+            return;
+        }
+        let entry = list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable)[(*modify).nominalRelation as usize - 1];
+        let Some(hypertable) = cache::find((*entry).relid) else { return };
+        let key = match (*modify).operation {
+            pg_sys::CmdType::CMD_INSERT => hypertable.time().attribute,
+            pg_sys::CmdType::CMD_UPDATE => match updated_column(modify, (*statement).rtable, &hypertable) {
+                Some(number) => number,
+                None => return,
+            },
+            _ => 0,
+        };
+        (*plan).lefttree = make_plan(&hypertable, key, (*plan).lefttree).cast();
+    }
+}
+
+/// Where an UPDATE's subplan has the new value of the time column; None if it is not updated.
+///
+/// # Safety
+/// As [`guard_plan`].
+unsafe fn updated_column(modify: *mut pg_sys::ModifyTable, rtable: *mut pg_sys::List, hypertable: &Hypertable) -> Option<i16> {
+    // SAFETY: both lists have one element for each result relation; the columns are numbered as in that relation.
+    unsafe {
+        let relation = *list::ints((*modify).resultRelations).first()?;
+        let columns = list::ints(*list::pointers((*modify).updateColnosLists).first()?);
+        let entry = list::pointers::<pg_sys::RangeTblEntry>(rtable)[relation as usize - 1];
+        let column = crate::pg::relation::c_string(&hypertable.time().column);
+        let attribute = ffi::get_attnum((*entry).relid, column.as_ptr());
+        columns.iter().position(|number| *number == i32::from(attribute)).map(|index| index as i16 + 1)
+    }
+}
+
+/// # Safety
+/// `child` is a finished plan.
+unsafe fn make_plan(hypertable: &Hypertable, key: i16, child: *mut pg_sys::Plan) -> *mut pg_sys::CustomScan {
+    let scan: *mut pg_sys::CustomScan = node::make_node(pg_sys::NodeTag::T_CustomScan);
+    // SAFETY: fresh nodes; the child's fields are copied as set_plan_references would leave them.
+    unsafe {
+        let plan = &mut (*scan).scan.plan;
+        plan.startup_cost = (*child).startup_cost;
+        plan.total_cost = (*child).total_cost;
+        plan.plan_rows = (*child).plan_rows;
+        plan.plan_width = (*child).plan_width;
+        plan.plan_node_id = (*child).plan_node_id;
+        plan.extParam = (*child).extParam;
+        plan.allParam = (*child).allParam;
+        plan.lefttree = child;
+        plan.targetlist = pass_through((*child).targetlist, pg_sys::INDEX_VAR);
+        (*scan).custom_scan_tlist = pass_through((*child).targetlist, pg_sys::OUTER_VAR);
+        (*scan).methods = custom::methods::<ChunkGuard>().scan;
+        let oid = ffi::lappend_oid(std::ptr::null_mut(), hypertable.relid);
+        (*scan).custom_private = list::from_pointers([oid, ffi::lappend_int(std::ptr::null_mut(), key.into())]);
+    }
+    scan
+}
+
+/// A target list that hands on another one. Constants stay what they are: ModifyTable wants to see them for dropped and
+/// generated columns.
+///
+/// # Safety
+/// `source` is a plan's target list.
+unsafe fn pass_through(source: *mut pg_sys::List, varno: i32) -> *mut pg_sys::List {
+    // SAFETY: elements are TargetEntry nodes with expressions; copies are made.
+    unsafe {
+        list::from_pointers(list::pointers::<pg_sys::TargetEntry>(source).into_iter().map(|entry| {
+            let copy = ffi::copyObjectImpl(entry.cast()).cast::<pg_sys::TargetEntry>();
+            let expression = (*entry).expr.cast::<pg_sys::Node>();
+            if node::tag(expression) != pg_sys::NodeTag::T_Const {
+                let (typmod, collation) = (ffi::exprTypmod(expression), ffi::exprCollation(expression));
+                (*copy).expr = ffi::makeVar(varno, (*entry).resno, ffi::exprType(expression), typmod, collation, 0).cast();
+            }
+            copy
+        }))
+    }
+}
+
+impl Node for ChunkGuard {
+    const NAME: &'static CStr = c"ChunkGuard";
+
+    unsafe fn create(plan: *mut pg_sys::CustomScan) -> Result<Self> {
+        // SAFETY: the private list is that of make_plan.
+        let (relid, key) = unsafe {
+            let private = list::pointers::<pg_sys::List>((*plan).custom_private);
+            (list::oids(private[0])[0], list::ints(private[1])[0] as i16)
+        };
+        let hypertable =
+            cache::find(relid).ok_or_else(|| Error::internal(format!("relation {} is no hypertable any more", relid.to_u32())))?;
+        let (axis, _) = slice::time_axis(&hypertable)?;
+        let mut function = pg_sys::FmgrInfo::default();
+        let oid = slice::time_function(&hypertable)?;
+        if let Some(oid) = oid {
+            // SAFETY: what the function caches lives in the query's context, as this state does.
+            unsafe { ffi::fmgr_info(oid, &mut function) };
+        }
+        Ok(Self {
+            relid,
+            key,
+            axis,
+            first: i64::MAX,
+            last: i64::MIN,
+            function,
+            has_function: oid.is_some(),
+            modify: std::ptr::null_mut(),
+            aside: SetAside::new(),
+            created: 0,
+        })
+    }
+
+    unsafe fn begin(state: &mut State<Self>, estate: *mut pg_sys::EState, flags: i32) -> Result<()> {
+        // SAFETY: the plan's child becomes the state's; rows come out in the child's slots.
+        unsafe {
+            let ps = &mut state.scan.ss.ps;
+            ps.lefttree = ffi::ExecInitNode((*ps.plan).lefttree, estate, flags);
+            ps.resultopsset = true;
+            ps.resultops = (*ps.lefttree).resultops;
+            ps.resultopsfixed = (*ps.lefttree).resultopsset && (*ps.lefttree).resultopsfixed;
+            if ps.resultops.is_null() {
+                ps.resultops = (*(*ps.lefttree).ps_ResultTupleSlot.cast::<pg_sys::TupleTableSlot>()).tts_ops;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    unsafe fn next(state: &mut State<Self>) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: ExecProcNode of the child, unguarded; plain values only on this frame.
+        unsafe {
+            let child = state.scan.ss.ps.lefttree;
+            if !(*child).chgParam.is_null() {
+                raw::ExecReScan(child);
+            }
+            let Some(exec) = (*child).ExecProcNode else { return std::ptr::null_mut() };
+            let row = exec(child);
+            if slot::is_null(row) {
+                return row;
+            }
+            if state.node.key == 0 {
+                cold_merge(state, row);
+                return row;
+            }
+            let Some(mut value) = slot::attribute(row, state.node.key) else {
+                cold_null(state);
+                return row;
+            };
+            if state.node.has_function {
+                value = raw::FunctionCall1Coll(&mut state.node.function, pg_sys::InvalidOid, value);
+            }
+            let position = axis::position(state.node.axis, value);
+            if position < state.node.first || position > state.node.last {
+                cold_cover(state, value);
+            }
+            row
+        }
+    }
+
+    unsafe fn rescan(state: &mut State<Self>) -> Result<()> {
+        // SAFETY: the executor rescans a child with changed parameters by itself.
+        unsafe {
+            let child = state.child();
+            if (*child).chgParam.is_null() {
+                ffi::ExecReScan(child);
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn end(state: &mut State<Self>) -> Result<()> {
+        // SAFETY: called once; the ModifyTable above has ended its own routing already.
+        unsafe {
+            if !state.node.modify.is_null() {
+                state.node.aside.release(state.node.modify);
+            }
+            ffi::ExecEndNode(state.child());
+        }
+        Ok(())
+    }
+
+    unsafe fn explain(state: &mut State<Self>, explain: *mut pg_sys::ExplainState) -> Result<()> {
+        // SAFETY: EXPLAIN's own state.
+        unsafe {
+            if (*explain).analyze {
+                ffi::ExplainPropertyInteger(c"Chunks Created".as_ptr(), std::ptr::null(), state.node.created as i64, explain);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ChunkGuard {
+    /// Makes sure that a chunk covers a value of the key, and remembers its slice.
+    ///
+    /// # Safety
+    /// The node runs below a ModifyTable; `value` is of the key's type.
+    pub unsafe fn cover(state: &mut State<Self>, value: pg_sys::Datum) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let Some(modify) = modify_state(state) else { return Ok(()) };
+            let guard = &mut state.node;
+            if !axis::is_placeable(guard.axis, value) {
+                let root = Relation::open(guard.relid, pg_sys::NoLock);
+                return Err(match cache::find(guard.relid) {
+                    Some(hypertable) => slice::unplaceable(&root, &hypertable.time().column, hypertable.time().type_oid, value),
+                    None => Error::internal("the hypertable is gone"),
+                });
+            }
+            let covered = routing::cover(modify, guard.axis, axis::position(guard.axis, value), &mut guard.aside)?;
+            guard.created += u64::from(covered.created);
+            guard.remember(covered.slice);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, slice: Slice) {
+        self.first = slice.start.unwrap_or(i64::MIN);
+        self.last = slice.end.map_or(i64::MAX, |end| end - 1);
+    }
+}
+
+/// The ModifyTable above. EvalPlanQual runs a copy of the subplan in an executor state of its own; its ModifyTable is the one
+/// that holds the EPQ state.
+///
+/// # Safety
+/// The node is running.
+unsafe fn modify_state(state: &State<ChunkGuard>) -> Option<*mut pg_sys::ModifyTableState> {
+    // SAFETY: an EPQ state whose plan is a ChunkGuard is a ModifyTable's: the guard stands nowhere else.
+    unsafe {
+        if !state.node.modify.is_null() {
+            return Some(state.node.modify);
+        }
+        let epq = (*state.scan.ss.ps.state).es_epq_active;
+        if epq.is_null() {
+            return None;
+        }
+        Some(epq.cast::<u8>().sub(std::mem::offset_of!(pg_sys::ModifyTableState, mt_epqstate)).cast())
+    }
+}
+
+#[cold]
+unsafe fn cold_cover(state: &mut State<ChunkGuard>, value: pg_sys::Datum) {
+    // SAFETY: called from `next`, with nothing pending.
+    unsafe { boundary(|| ChunkGuard::cover(state, value)) }
+}
+
+#[cold]
+unsafe fn cold_merge(state: &mut State<ChunkGuard>, row: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: called from `next`, with nothing pending.
+    unsafe { boundary(|| merge::cover_actions(state, row)) }
+}
+
+/// A NULL key has no chunk, and PostgreSQL would say so; the not-null constraint says it better.
+#[cold]
+unsafe fn cold_null(state: &mut State<ChunkGuard>) {
+    // SAFETY: called from `next`, with nothing pending.
+    unsafe {
+        boundary(|| -> Result<()> {
+            let root = Relation::open(state.node.relid, pg_sys::NoLock);
+            Err(cache::find(state.node.relid)
+                .map_or_else(|| Error::internal("the hypertable is gone"), |hypertable| slice::null_time(&root, &hypertable.time().column)))
+        })
+    }
+}
+
+/// Connects the guards of a started statement with their ModifyTable nodes.
+///
+/// # Safety
+/// `query` has been started.
+pub unsafe fn connect(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: plan states of a started query; those of data-modifying CTEs are in es_auxmodifytables.
+    unsafe {
+        connect_one((*query).planstate);
+        let estate = (*query).estate;
+        if !estate.is_null() {
+            for auxiliary in list::cells((*estate).es_auxmodifytables) {
+                connect_one(auxiliary.ptr_value.cast());
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `planstate` is NULL or a plan state.
+unsafe fn connect_one(planstate: *mut pg_sys::PlanState) {
+    // SAFETY: the tag says that it is a ModifyTableState.
+    unsafe {
+        if node::tag(planstate) == pg_sys::NodeTag::T_ModifyTableState
+            && let Some(state) = State::<ChunkGuard>::cast((*planstate).lefttree)
+        {
+            state.node.modify = planstate.cast();
+        }
+    }
+}

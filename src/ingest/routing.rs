@@ -1,0 +1,104 @@
+//! A running statement's view of the partitions, and how to renew it when a chunk was added.
+//!
+//! The executor pins the partition descriptor that it saw first (`es_partition_directory`) and routes by it. A chunk made since
+//! then is unknown to it. Renewal sets both aside and lets the executor look again; what was set aside is still referred to by
+//! open result relations and pruning steps, so it is released when the statement ends.
+
+use pgrx::pg_sys;
+use tsc_kernel::axis::{Axis, Slice};
+
+use crate::chunk::create::{self, Ensured};
+use crate::error::Result;
+use crate::pg::partition::{self, Found};
+use crate::pg::relation::Relation;
+use crate::pg::{context, ffi};
+
+/// What renewals set aside: lists in the query's memory context.
+#[derive(Clone, Copy)]
+pub struct SetAside {
+    routings: *mut pg_sys::List,
+    directories: *mut pg_sys::List,
+}
+
+impl SetAside {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut() }
+    }
+
+    /// Releases everything; the statement has ended.
+    ///
+    /// # Safety
+    /// `mtstate` is the node for which [`cover`] was called, and no row is routed any more.
+    pub unsafe fn release(&mut self, mtstate: *mut pg_sys::ModifyTableState) {
+        // SAFETY: the lists hold what `renew` put there.
+        unsafe {
+            for routing in crate::pg::list::pointers(self.routings) {
+                ffi::ExecCleanupTupleRouting(mtstate, routing);
+            }
+            for directory in crate::pg::list::pointers(self.directories) {
+                ffi::DestroyPartitionDirectory(directory);
+            }
+        }
+        *self = Self::new();
+    }
+}
+
+/// Makes sure that the statement can route a row at `position`, and returns the slice for which that holds.
+///
+/// # Safety
+/// `mtstate` is a running ModifyTable whose root is partitioned by range on one column of the axis.
+pub unsafe fn cover(mtstate: *mut pg_sys::ModifyTableState, axis: Axis, position: i64, aside: &mut SetAside) -> Result<Ensured> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let estate = (*mtstate).ps.state;
+        let root = Relation::open((*(*(*mtstate).rootResultRelInfo).ri_RelationDesc).rd_id, pg_sys::NoLock);
+        if let Some(slice) = pinned_slice(estate, &root, axis, position) {
+            return Ok(Ensured { slice, created: false });
+        }
+        let ensured = create::ensure(&root, position)?;
+        renew(mtstate, estate, &root, aside);
+        Ok(ensured)
+    }
+}
+
+/// The slice at `position` in the descriptor by which the statement routes. If it pinned none yet, it will take the relcache's.
+///
+/// # Safety
+/// As [`cover`].
+unsafe fn pinned_slice(estate: *mut pg_sys::EState, root: &Relation, axis: Axis, position: i64) -> Option<Slice> {
+    // SAFETY: a directory returns the descriptor that it pinned.
+    let found = unsafe {
+        let directory = (*estate).es_partition_directory;
+        if directory.is_null() {
+            partition::find(root, axis, position)
+        } else {
+            partition::find_in(ffi::PartitionDirectoryLookup(directory, root.as_ptr()), axis, position)
+        }
+    };
+    match found {
+        Found::Partition(partition) => Some(partition.slice),
+        Found::Gap(_) => None,
+    }
+}
+
+/// # Safety
+/// As [`cover`].
+unsafe fn renew(mtstate: *mut pg_sys::ModifyTableState, estate: *mut pg_sys::EState, root: &Relation, aside: &mut SetAside) {
+    root.refresh();
+    // SAFETY: the query's context outlives the node; what was there is kept for `release`.
+    unsafe {
+        context::with_context((*estate).es_query_cxt, || {
+            if !(*estate).es_partition_directory.is_null() {
+                aside.directories = ffi::lappend(aside.directories, (*estate).es_partition_directory.cast());
+                (*estate).es_partition_directory = std::ptr::null_mut();
+            }
+            // An UPDATE sets its routing up when the first row moves.
+            if !(*mtstate).mt_partition_tuple_routing.is_null() {
+                aside.routings = ffi::lappend(aside.routings, (*mtstate).mt_partition_tuple_routing.cast());
+                (*mtstate).mt_partition_tuple_routing =
+                    ffi::ExecSetupPartitionTupleRouting(estate, (*(*mtstate).rootResultRelInfo).ri_RelationDesc);
+            }
+        });
+    }
+}
