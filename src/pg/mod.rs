@@ -15,6 +15,7 @@ pub mod context;
 pub mod convert;
 pub mod datetime;
 pub mod datum;
+pub mod expr;
 pub mod ffi;
 pub mod function;
 pub mod guard;
