@@ -221,3 +221,12 @@ pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
         Expr(ffi::eval_const_expressions(root, expr.copy().0))
     }
 }
+
+/// The operators that sort a type's values and find them equal, by its default order.
+pub fn sort_operators(type_oid: pg_sys::Oid, descending: bool) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
+    let flags = pg_sys::TYPECACHE_LT_OPR | pg_sys::TYPECACHE_GT_OPR | pg_sys::TYPECACHE_EQ_OPR;
+    // SAFETY: entries of the type cache live as long as the backend.
+    let entry = unsafe { &*ffi::lookup_type_cache(type_oid, flags as i32) };
+    let sort = if descending { entry.gt_opr } else { entry.lt_opr };
+    (sort != pg_sys::InvalidOid && entry.eq_opr != pg_sys::InvalidOid).then_some((sort, entry.eq_opr))
+}

@@ -19,6 +19,7 @@ pub mod expr;
 pub mod ffi;
 pub mod function;
 pub mod guard;
+pub mod index;
 pub mod list;
 pub mod new_partition;
 pub mod node;

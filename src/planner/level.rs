@@ -166,12 +166,24 @@ impl Level {
         let (comparison, left, right) = condition.as_comparison()?;
         if let Some(bucket) = Bucket::of(left) {
             let of_time = bucket.time.as_column().is_some_and(|time| self.is_time(time));
-            return if of_time && !right.varies() { bucket.conditions(comparison, right, self.parameters) } else { None };
+            if !of_time || right.varies() {
+                return None;
+            }
+            let said = bucket.conditions(comparison, right, self.parameters)?;
+            return Some(match (said, self.now_bound(bucket.time, comparison, right)) {
+                (Said::Besides(said), Some(bound)) => Said::Besides(expr::junction(true, &[said, bound])),
+                (said, _) => said,
+            });
         }
-        let rising = matches!(comparison, Comparison::Greater | Comparison::GreaterEqual);
-        if !rising || !guc::enable_now_constify() || !left.as_column().is_some_and(|column| self.is_time(column)) {
+        if !left.as_column().is_some_and(|column| self.is_time(column)) {
             return None;
         }
-        now::bound(left, right, self.parameters).map(Said::Besides)
+        self.now_bound(left, comparison, right).map(Said::Besides)
+    }
+
+    /// A constant bound on a time that is not before `value`, if that is made from `now()`.
+    fn now_bound(self, time: Expr, comparison: Comparison, value: Expr) -> Option<Expr> {
+        let rising = matches!(comparison, Comparison::Greater | Comparison::GreaterEqual);
+        if rising && guc::enable_now_constify() { now::bound(time, value, self.parameters) } else { None }
     }
 }
