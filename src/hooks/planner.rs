@@ -31,9 +31,10 @@ unsafe extern "C-unwind" fn plan(
     // SAFETY: PostgreSQL's own arguments are handed on.
     unsafe {
         boundary(|| {
-            if guc::enable_optimizations() && planner::references_hypertable(query) {
+            let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 planner::rewrite(query, parameters);
-            }
+                planner::Session::new()
+            });
             let statement = match PREVIOUS {
                 Some(previous) => guard(|| previous(query, text, options, parameters)),
                 None => ffi::standard_planner(query, text, options, parameters),

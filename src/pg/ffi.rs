@@ -183,7 +183,9 @@ postgres! {
     fn add_path(parent_rel: *mut RelOptInfo, new_path: *mut Path);
     fn assign_expr_collations(pstate: *mut ParseState, expr: *mut Node);
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
+    fn bms_equal(a: *const Bitmapset, b: *const Bitmapset) -> bool;
     fn bms_next_member(a: *const Bitmapset, prevbit: c_int) -> c_int;
+    fn bms_num_members(a: *const Bitmapset) -> c_int;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn build_attrmap_by_name_if_req(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn canonicalize_qual(qual: *mut Expr, is_check: bool) -> *mut Expr;
@@ -275,6 +277,7 @@ postgres! {
     fn index_close(relation: Relation, lockmode: LOCKMODE);
     fn index_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn interval_cmp(fcinfo: FunctionCallInfo) -> Datum;
+    fn is_dummy_rel(rel: *mut RelOptInfo) -> bool;
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
     fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
     fn lappend_oid(list: *mut List, datum: Oid) -> *mut List;
@@ -304,6 +307,7 @@ postgres! {
     fn palloc(size: Size) -> *mut c_void;
     fn palloc0(size: Size) -> *mut c_void;
     fn partitioned_table_reloptions(reloptions: Datum, validate: bool) -> *mut bytea;
+    fn partitions_are_ordered(boundinfo: *mut PartitionBoundInfoData, live_parts: *mut Bitmapset) -> bool;
     fn pathkeys_contained_in(keys1: *mut List, keys2: *mut List) -> bool;
     fn pathkeys_count_contained_in(keys1: *mut List, keys2: *mut List, n_common: *mut c_int) -> bool;
     fn performDeletion(object: *const ObjectAddress, behavior: DropBehavior::Type, flags: c_int);

@@ -24,6 +24,7 @@ pub mod list;
 pub mod new_partition;
 pub mod node;
 pub mod partition;
+pub mod pathkey;
 pub mod relation;
 pub mod rows;
 pub mod slot;

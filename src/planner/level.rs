@@ -32,11 +32,6 @@ impl Level {
         self.query
     }
 
-    /// The values of parameters that are known now.
-    pub fn parameters(self) -> pg_sys::ParamListInfo {
-        self.parameters
-    }
-
     /// An entry of the range table, by its number from 1.
     ///
     /// # Safety

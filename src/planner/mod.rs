@@ -1,20 +1,81 @@
 //! Queries on hypertables, said so that PostgreSQL's planner leaves out chunks. `README.md` has the rules and why they are sound.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use crate::catalog::cache;
+use crate::guc;
 use crate::pg::{ffi, guard, list, node};
 
 mod bucket;
+mod chunkwise;
 mod first_last;
 mod functions;
 mod level;
 mod moment;
 mod now;
+mod ordered;
 mod propagate;
+
+thread_local! {
+    /// How many queries on hypertables are being planned, one inside the other.
+    static PLANNING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Lasts while a query on hypertables is planned, after it was rewritten.
+pub struct Session(#[expect(dead_code, reason = "held for its drop")] chunkwise::Restore);
+
+impl Session {
+    /// Begins the planning.
+    #[expect(clippy::new_without_default, reason = "it has an effect")]
+    pub fn new() -> Self {
+        PLANNING.set(PLANNING.get() + 1);
+        Self(chunkwise::Restore::new())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        PLANNING.set(PLANNING.get() - 1);
+    }
+}
+
+/// Whether the query that is being planned has hypertables.
+pub fn is_planning_hypertables() -> bool {
+    PLANNING.get() > 0
+}
+
+/// Adds ways to scan a relation.
+///
+/// # Safety
+/// As PostgreSQL calls `set_rel_pathlist_hook`.
+pub unsafe fn add_scan_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, entry: *mut pg_sys::RangeTblEntry) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION {
+            return;
+        }
+        if (*rel).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL && (*entry).relkind as u8 == b'r' {
+            ordered::add_bucket_paths(root, rel);
+        } else if (*entry).relkind as u8 == b'p' && guc::enable_chunkwise_aggregation() && cache::find((*entry).relid).is_some() {
+            chunkwise::consider(rel);
+        }
+    }
+}
+
+/// Adds ways to group and to sort.
+///
+/// # Safety
+/// As PostgreSQL calls `create_upper_paths_hook`.
+pub unsafe fn add_upper_paths(root: *mut pg_sys::PlannerInfo, stage: pg_sys::UpperRelationKind::Type, output: *mut pg_sys::RelOptInfo) {
+    if matches!(stage, pg_sys::UpperRelationKind::UPPERREL_GROUP_AGG | pg_sys::UpperRelationKind::UPPERREL_ORDERED) {
+        // SAFETY: the caller's promise.
+        unsafe { ordered::add_appended_paths(root, output) }
+    }
+}
 
 /// Prepares caches; once, at server start.
 pub fn init() {
