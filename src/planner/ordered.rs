@@ -57,7 +57,7 @@ unsafe fn is_ordered_by(index: *mut pg_sys::IndexOptInfo, column: i16, key: *mut
     }
 }
 
-/// A scan of the index in the direction of the path key, with the conditions that PostgreSQL found for it, if any.
+/// A scan of the index in the direction of the path key, with the conditions that PostgreSQL found for it, or those on time.
 unsafe fn bucket_path(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
@@ -69,8 +69,10 @@ unsafe fn bucket_path(
         let known = list::pointers::<pg_sys::IndexPath>((*rel).pathlist).into_iter().find(|path| {
             node::tag(*path) == NodeTag::T_IndexPath && (**path).indexinfo == index && (**path).path.param_info.is_null()
         });
-        let (clauses, only) =
-            known.map_or((std::ptr::null_mut(), false), |path| ((*path).indexclauses, (*path).path.pathtype == NodeTag::T_IndexOnlyScan));
+        let (clauses, only) = known.map_or_else(
+            || (time_clauses(rel, index), false),
+            |path| ((*path).indexclauses, (*path).path.pathtype == NodeTag::T_IndexOnlyScan),
+        );
         let forward = pathkey::is_ascending(wanted) != *(*index).reverse_sort;
         ffi::create_index_path(
             root,
@@ -86,6 +88,28 @@ unsafe fn bucket_path(
             false,
         )
         .cast()
+    }
+}
+
+/// The conditions on the index's first column, as PostgreSQL would give them to a scan of it.
+unsafe fn time_clauses(rel: *mut pg_sys::RelOptInfo, index: *mut pg_sys::IndexOptInfo) -> *mut pg_sys::List {
+    // SAFETY: nodes of the running planner.
+    unsafe {
+        let column = *(*index).indexkeys;
+        let clauses = list::pointers::<pg_sys::RestrictInfo>((*rel).baserestrictinfo).into_iter().filter_map(|info| {
+            let (operator, left, right) = Expr::new((*info).clause).as_operator()?;
+            let fits = (*info).security_level <= (*rel).baserestrict_min_security
+                && i32::from(left.as_column()?.attribute) == column
+                && !right.varies()
+                && ffi::get_op_opfamily_strategy(operator, *(*index).opfamily) != 0;
+            fits.then(|| {
+                let clause: *mut pg_sys::IndexClause = node::make_node(NodeTag::T_IndexClause);
+                (*clause).rinfo = info;
+                (*clause).indexquals = list::from_pointers([info]);
+                clause
+            })
+        });
+        list::from_pointers(clauses)
     }
 }
 
