@@ -1,6 +1,6 @@
 //! The functions that users call in queries, where a test needs more than SQL text: memory, many rows, prepared statements.
 
-use pgrx::prelude::*;
+use pgrx::pg_schema;
 
 #[pg_schema]
 mod tests {

@@ -1,6 +1,7 @@
 //! Tests that run inside a server, one transaction each, rolled back. `make test-pg` runs them.
 //!
 //! pgrx calls the two functions. In each file the tests stand in an inline `#[pg_schema] mod tests`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod extension;
 mod functions;

@@ -1,7 +1,8 @@
 //! The functions that users call in queries: buckets of time, first and last, histograms, UUIDs made of time.
 //!
 //! They are called once per row, so they call PostgreSQL unguarded and hold no destructor while they do. The SQL declarations
-//! are in `sql/functions_*.sql`, the arithmetic in the crate `tsc-kernel`.
+//! are in `sql/functions_*.sql`, the arithmetic in the crate `tsc-kernel`. The little `unsafe` here vouches for the types of
+//! values that only the call site knows.
 
 mod first_last;
 mod histogram;

@@ -1,9 +1,11 @@
 //! PostgreSQL's hooks: one file each, which installs ours, calls the previous one, and dispatches.
 
+mod ddl;
 mod executor;
 mod object_access;
 mod paths;
 mod planner;
+mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {
@@ -12,4 +14,5 @@ pub fn install() {
     planner::install();
     executor::install();
     object_access::install();
+    utility::install();
 }

@@ -6,34 +6,26 @@
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
-use tsc_kernel::axis::{Axis, Slice};
 
 use super::merge;
 use super::routing::{self, SetAside};
+use super::slice_guard::SliceGuard;
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
 use crate::custom::{self, Node, State};
 use crate::error::{Error, Result};
-use crate::hypertable::slice;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
-use crate::pg::relation::Relation;
-use crate::pg::{axis, list, node, slot};
+use crate::pg::{list, node, slot};
 
 /// The node's state.
 #[derive(Clone, Copy)]
 pub struct ChunkGuard {
-    /// The hypertable.
-    relid: pg_sys::Oid,
-    /// Where the key's column stands in the subplan's output; 0 if each action of a MERGE computes it.
-    key: i16,
-    axis: Axis,
-    /// The first and the last position of the slice that is known to be covered; first > last at the start.
-    first: i64,
-    last: i64,
-    /// A function to apply to the column, if `has_function`.
-    function: pg_sys::FmgrInfo,
-    has_function: bool,
+    /// Compares the rows' keys; of no use for a MERGE, whose actions compute them.
+    pub(super) slice: SliceGuard,
+    is_merge: bool,
+    /// The actions of a MERGE, prepared at the first row.
+    pub(super) merge: *mut merge::Actions,
     /// Connected when the executor has started; NULL in a copy that EvalPlanQual made.
     modify: *mut pg_sys::ModifyTableState,
     aside: SetAside,
@@ -152,23 +144,12 @@ impl Node for ChunkGuard {
         };
         let hypertable =
             cache::find(relid).ok_or_else(|| Error::internal(format!("relation {} is no hypertable any more", relid.to_u32())))?;
-        let (axis, _) = slice::time_axis(&hypertable)?;
-        let mut function = pg_sys::FmgrInfo::default();
-        let oid = slice::time_function(&hypertable)?;
-        if let Some(oid) = oid {
-            // SAFETY: what the function caches lives in the query's context, as this state does.
-            unsafe { ffi::fmgr_info(oid, &mut function) };
-        }
         Ok(Self {
-            relid,
-            key,
-            axis,
-            first: i64::MAX,
-            last: i64::MIN,
-            function,
-            has_function: oid.is_some(),
+            slice: SliceGuard::new(&hypertable, key)?,
+            is_merge: key == 0,
+            merge: std::ptr::null_mut(),
             modify: std::ptr::null_mut(),
-            aside: SetAside::new(),
+            aside: SetAside::NONE,
             created: 0,
         })
     }
@@ -201,20 +182,10 @@ impl Node for ChunkGuard {
             if slot::is_null(row) {
                 return row;
             }
-            if state.node.key == 0 {
+            if state.node.is_merge {
                 cold_merge(state, row);
-                return row;
-            }
-            let Some(mut value) = slot::attribute(row, state.node.key) else {
-                cold_null(state);
-                return row;
-            };
-            if state.node.has_function {
-                value = raw::FunctionCall1Coll(&mut state.node.function, pg_sys::InvalidOid, value);
-            }
-            let position = axis::position(state.node.axis, value);
-            if position < state.node.first || position > state.node.last {
-                cold_cover(state, value);
+            } else if let Some(key) = state.node.slice.uncovered(row) {
+                cold_cover(state, key);
             }
             row
         }
@@ -254,32 +225,23 @@ impl Node for ChunkGuard {
 }
 
 impl ChunkGuard {
-    /// Makes sure that a chunk covers a value of the key, and remembers its slice.
+    /// Makes sure that a chunk covers a key, and remembers its slice.
     ///
     /// # Safety
-    /// The node runs below a ModifyTable; `value` is of the key's type.
-    pub unsafe fn cover(state: &mut State<Self>, value: pg_sys::Datum) -> Result<()> {
+    /// The node runs below a ModifyTable; the key is one that the slice guard returned.
+    pub(super) unsafe fn cover(state: &mut State<Self>, key: Option<pg_sys::Datum>) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe {
             let Some(modify) = modify_state(state) else { return Ok(()) };
             let guard = &mut state.node;
-            if !axis::is_placeable(guard.axis, value) {
-                let root = Relation::open(guard.relid, pg_sys::NoLock);
-                return Err(match cache::find(guard.relid) {
-                    Some(hypertable) => slice::unplaceable(&root, &hypertable.time().column, hypertable.time().type_oid, value),
-                    None => Error::internal("the hypertable is gone"),
-                });
-            }
-            let covered = routing::cover(modify, guard.axis, axis::position(guard.axis, value), &mut guard.aside)?;
+            let position = guard.slice.position(key)?;
+            // A copy that EvalPlanQual made ends before its ModifyTable: what it sets aside belongs to the original.
+            let aside = State::<Self>::cast((*modify).ps.lefttree).map_or(&raw mut guard.aside, |original| &raw mut original.node.aside);
+            let covered = routing::cover(modify, guard.slice.axis(), position, &mut *aside)?;
             guard.created += u64::from(covered.created);
-            guard.remember(covered.slice);
+            guard.slice.remember(covered.slice);
         }
         Ok(())
-    }
-
-    fn remember(&mut self, slice: Slice) {
-        self.first = slice.start.unwrap_or(i64::MIN);
-        self.last = slice.end.map_or(i64::MAX, |end| end - 1);
     }
 }
 
@@ -288,7 +250,7 @@ impl ChunkGuard {
 ///
 /// # Safety
 /// The node is running.
-unsafe fn modify_state(state: &State<ChunkGuard>) -> Option<*mut pg_sys::ModifyTableState> {
+pub(super) unsafe fn modify_state(state: &State<ChunkGuard>) -> Option<*mut pg_sys::ModifyTableState> {
     // SAFETY: an EPQ state whose plan is a ChunkGuard is a ModifyTable's: the guard stands nowhere else.
     unsafe {
         if !state.node.modify.is_null() {
@@ -303,28 +265,15 @@ unsafe fn modify_state(state: &State<ChunkGuard>) -> Option<*mut pg_sys::ModifyT
 }
 
 #[cold]
-unsafe fn cold_cover(state: &mut State<ChunkGuard>, value: pg_sys::Datum) {
+unsafe fn cold_cover(state: &mut State<ChunkGuard>, key: Option<pg_sys::Datum>) {
     // SAFETY: called from `next`, with nothing pending.
-    unsafe { boundary(|| ChunkGuard::cover(state, value)) }
+    unsafe { boundary(|| ChunkGuard::cover(state, key)) }
 }
 
 #[cold]
 unsafe fn cold_merge(state: &mut State<ChunkGuard>, row: *mut pg_sys::TupleTableSlot) {
     // SAFETY: called from `next`, with nothing pending.
     unsafe { boundary(|| merge::cover_actions(state, row)) }
-}
-
-/// A NULL key has no chunk, and PostgreSQL would say so; the not-null constraint says it better.
-#[cold]
-unsafe fn cold_null(state: &mut State<ChunkGuard>) {
-    // SAFETY: called from `next`, with nothing pending.
-    unsafe {
-        boundary(|| -> Result<()> {
-            let root = Relation::open(state.node.relid, pg_sys::NoLock);
-            Err(cache::find(state.node.relid)
-                .map_or_else(|| Error::internal("the hypertable is gone"), |hypertable| slice::null_time(&root, &hypertable.time().column)))
-        })
-    }
 }
 
 /// Connects the guards of a started statement with their ModifyTable nodes.
@@ -353,6 +302,7 @@ unsafe fn connect_one(planstate: *mut pg_sys::PlanState) {
             && let Some(state) = State::<ChunkGuard>::cast((*planstate).lefttree)
         {
             state.node.modify = planstate.cast();
+            state.node.aside.begin((*planstate).state);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Rows on their way into hypertables: the node that creates chunks while a statement runs, and COPY.
 
+pub mod copy;
+mod copy_rows;
 pub mod guard;
 mod merge;
 pub mod routing;
+mod slice_guard;

@@ -18,12 +18,22 @@ use crate::pg::{context, ffi};
 pub struct SetAside {
     routings: *mut pg_sys::List,
     directories: *mut pg_sys::List,
+    /// The directory by which the node's routing was made. Another ModifyTable of the statement (in a CTE) may have put a
+    /// newer one in its place, of which this node's routing knows nothing.
+    routed_by: pg_sys::PartitionDirectory,
 }
 
 impl SetAside {
     /// Nothing yet.
-    pub const fn new() -> Self {
-        Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut() }
+    pub const NONE: Self = Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut(), routed_by: std::ptr::null_mut() };
+
+    /// The node's routing has just been set up.
+    ///
+    /// # Safety
+    /// `estate` is the node's executor state.
+    pub unsafe fn begin(&mut self, estate: *mut pg_sys::EState) {
+        // SAFETY: the caller's promise.
+        self.routed_by = unsafe { (*estate).es_partition_directory };
     }
 
     /// Releases everything; the statement has ended.
@@ -40,7 +50,7 @@ impl SetAside {
                 ffi::DestroyPartitionDirectory(directory);
             }
         }
-        *self = Self::new();
+        *self = Self::NONE;
     }
 }
 
@@ -54,10 +64,15 @@ pub unsafe fn cover(mtstate: *mut pg_sys::ModifyTableState, axis: Axis, position
         let estate = (*mtstate).ps.state;
         let root = Relation::open((*(*(*mtstate).rootResultRelInfo).ri_RelationDesc).rd_id, pg_sys::NoLock);
         if let Some(slice) = pinned_slice(estate, &root, axis, position) {
+            if aside.routed_by != (*estate).es_partition_directory {
+                renew_routing(mtstate, estate, aside);
+            }
             return Ok(Ensured { slice, created: false });
         }
         let ensured = create::ensure(&root, position)?;
-        renew(mtstate, estate, &root, aside);
+        root.refresh();
+        set_directory_aside(estate, aside);
+        renew_routing(mtstate, estate, aside);
         Ok(ensured)
     }
 }
@@ -84,8 +99,7 @@ unsafe fn pinned_slice(estate: *mut pg_sys::EState, root: &Relation, axis: Axis,
 
 /// # Safety
 /// As [`cover`].
-unsafe fn renew(mtstate: *mut pg_sys::ModifyTableState, estate: *mut pg_sys::EState, root: &Relation, aside: &mut SetAside) {
-    root.refresh();
+unsafe fn set_directory_aside(estate: *mut pg_sys::EState, aside: &mut SetAside) {
     // SAFETY: the query's context outlives the node; what was there is kept for `release`.
     unsafe {
         context::with_context((*estate).es_query_cxt, || {
@@ -93,6 +107,16 @@ unsafe fn renew(mtstate: *mut pg_sys::ModifyTableState, estate: *mut pg_sys::ESt
                 aside.directories = ffi::lappend(aside.directories, (*estate).es_partition_directory.cast());
                 (*estate).es_partition_directory = std::ptr::null_mut();
             }
+        });
+    }
+}
+
+/// # Safety
+/// As [`cover`].
+unsafe fn renew_routing(mtstate: *mut pg_sys::ModifyTableState, estate: *mut pg_sys::EState, aside: &mut SetAside) {
+    // SAFETY: as above.
+    unsafe {
+        context::with_context((*estate).es_query_cxt, || {
             // An UPDATE sets its routing up when the first row moves.
             if !(*mtstate).mt_partition_tuple_routing.is_null() {
                 aside.routings = ffi::lappend(aside.routings, (*mtstate).mt_partition_tuple_routing.cast());
@@ -100,5 +124,6 @@ unsafe fn renew(mtstate: *mut pg_sys::ModifyTableState, estate: *mut pg_sys::ESt
                     ffi::ExecSetupPartitionTupleRouting(estate, (*(*mtstate).rootResultRelInfo).ri_RelationDesc);
             }
         });
+        aside.begin(estate);
     }
 }

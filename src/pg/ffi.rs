@@ -62,8 +62,11 @@ postgres! {
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn CommandCounterIncrement();
     fn CopyErrorData() -> *mut ErrorData;
+    fn CopyFromErrorCallback(arg: *mut c_void);
+    fn CopyGetAttnums(tupDesc: TupleDesc, rel: Relation, attnamelist: *mut List) -> *mut List;
     fn CreateCommandTag(parsetree: *mut Node) -> CommandTag::Type;
     fn CreateExecutorState() -> *mut EState;
+    fn CreateExprContext(estate: *mut EState) -> *mut ExprContext;
     fn CreatePartitionDirectory(mcxt: MemoryContext, omit_detached: bool) -> PartitionDirectory;
     fn CreateTemplateTupleDesc(natts: c_int) -> TupleDesc;
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
@@ -91,9 +94,13 @@ postgres! {
     fn ExecForceStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool);
     fn ExecInitExpr(node: *mut Expr, parent: *mut PlanState) -> *mut ExprState;
     fn ExecInitNode(node: *mut Plan, estate: *mut EState, eflags: c_int) -> *mut PlanState;
+    fn ExecInitQual(qual: *mut List, parent: *mut PlanState) -> *mut ExprState;
     fn ExecInitRangeTable(estate: *mut EState, rangeTable: *mut List);
+    fn ExecInitResultRelation(estate: *mut EState, resultRelInfo: *mut ResultRelInfo, rti: Index);
     fn ExecInsertIndexTuples(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, update: bool, noDupErr: bool, specConflict: *mut bool, arbiterIndexes: *mut List) -> *mut List;
+    fn ExecLookupResultRelByOid(node: *mut ModifyTableState, resultoid: Oid, missing_ok: bool, update_cache: bool) -> *mut ResultRelInfo;
     fn ExecOpenIndices(resultRelInfo: *mut ResultRelInfo, speculative: bool);
+    fn ExecPartitionCheck(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, emitError: bool) -> bool;
     fn ExecPrepareExpr(node: *mut Expr, estate: *mut EState) -> *mut ExprState;
     fn ExecPrepareQual(qual: *mut List, estate: *mut EState) -> *mut ExprState;
     fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
@@ -142,6 +149,8 @@ postgres! {
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
     fn PopActiveSnapshot();
+    fn PreventCommandIfParallelMode(cmdname: *const c_char);
+    fn PreventCommandIfReadOnly(cmdname: *const c_char);
     fn ProcessInterrupts();
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PushCopiedSnapshot(snapshot: Snapshot);
@@ -178,12 +187,14 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn aclcheck_error(aclerr: AclResult::Type, objtype: ObjectType::Type, objectname: *const c_char);
+    fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
     fn add_path(parent_rel: *mut RelOptInfo, new_path: *mut Path);
     fn assign_expr_collations(pstate: *mut ParseState, expr: *mut Node);
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
     fn bms_equal(a: *const Bitmapset, b: *const Bitmapset) -> bool;
+    fn bms_is_member(x: c_int, a: *const Bitmapset) -> bool;
     fn bms_next_member(a: *const Bitmapset, prevbit: c_int) -> c_int;
     fn bms_num_members(a: *const Bitmapset) -> c_int;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
@@ -198,10 +209,7 @@ postgres! {
     fn contain_vars_of_level(node: *mut Node, levelsup: c_int) -> bool;
     fn contain_volatile_functions(clause: *mut Node) -> bool;
     fn copyObjectImpl(obj: *const c_void) -> *mut c_void;
-    fn create_agg_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, subpath: *mut Path, target: *mut PathTarget, aggstrategy: AggStrategy::Type, aggsplit: AggSplit::Type, groupClause: *mut List, qual: *mut List, aggcosts: *const AggClauseCosts, numGroups: f64) -> *mut AggPath;
     fn create_append_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, subpaths: *mut List, partial_subpaths: *mut List, pathkeys: *mut List, required_outer: Relids, parallel_workers: c_int, parallel_aware: bool, rows: f64) -> *mut AppendPath;
-    fn create_group_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, subpath: *mut Path, groupClause: *mut List, qual: *mut List, numGroups: f64) -> *mut GroupPath;
-    fn create_incremental_sort_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, subpath: *mut Path, pathkeys: *mut List, presorted_keys: c_int, limit_tuples: f64) -> *mut IncrementalSortPath;
     fn create_index_path(root: *mut PlannerInfo, index: *mut IndexOptInfo, indexclauses: *mut List, indexorderbys: *mut List, indexorderbycols: *mut List, pathkeys: *mut List, indexscandir: ScanDirection::Type, indexonly: bool, required_outer: Relids, loop_count: f64, partial_path: bool) -> *mut IndexPath;
     fn cstring_to_text(s: *const c_char) -> *mut text;
     fn deconstruct_array(array: *mut ArrayType, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char, elemsp: *mut *mut Datum, nullsp: *mut *mut bool, nelemsp: *mut c_int);
@@ -308,8 +316,6 @@ postgres! {
     fn palloc0(size: Size) -> *mut c_void;
     fn partitioned_table_reloptions(reloptions: Datum, validate: bool) -> *mut bytea;
     fn partitions_are_ordered(boundinfo: *mut PartitionBoundInfoData, live_parts: *mut Bitmapset) -> bool;
-    fn pathkeys_contained_in(keys1: *mut List, keys2: *mut List) -> bool;
-    fn pathkeys_count_contained_in(keys1: *mut List, keys2: *mut List, n_common: *mut c_int) -> bool;
     fn performDeletion(object: *const ObjectAddress, behavior: DropBehavior::Type, flags: c_int);
     fn performMultipleDeletions(objects: *const ObjectAddresses, behavior: DropBehavior::Type, flags: c_int);
     fn pfree(pointer: *mut c_void);
@@ -330,8 +336,10 @@ postgres! {
     fn pnstrdup(in_: *const c_char, len: Size) -> *mut c_char;
     fn pstrdup(in_: *const c_char) -> *mut c_char;
     fn pull_var_clause(node: *mut Node, flags: c_int) -> *mut List;
+    fn pull_varattnos(node: *mut Node, varno: Index, varattnos: *mut *mut Bitmapset);
     fn quote_identifier(ident: *const c_char) -> *const c_char;
     fn quote_qualified_identifier(qualifier: *const c_char, ident: *const c_char) -> *mut c_char;
+    fn raw_parser(str_: *const c_char, mode: RawParseMode::Type) -> *mut List;
     fn recordDependencyOn(depender: *const ObjectAddress, referenced: *const ObjectAddress, behavior: DependencyType::Type);
     fn recordDependencyOnNewAcl(classId: Oid, objectId: Oid, objsubId: int32, ownerId: Oid, acl: *mut Acl);
     fn recordMultipleDependencies(depender: *const ObjectAddress, referenced: *const ObjectAddress, nreferenced: c_int, behavior: DependencyType::Type);
@@ -341,6 +349,7 @@ postgres! {
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
     fn standard_ExecutorStart(queryDesc: *mut QueryDesc, eflags: c_int);
+    fn standard_ProcessUtility(pstmt: *mut PlannedStmt, queryString: *const c_char, readOnlyTree: bool, context: ProcessUtilityContext::Type, params: ParamListInfo, queryEnv: *mut QueryEnvironment, dest: *mut DestReceiver, qc: *mut QueryCompletion);
     fn standard_planner(parse: *mut Query, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut PlannedStmt;
     fn stringToNode(str_: *const c_char) -> *mut c_void;
     fn superuser() -> bool;
@@ -358,8 +367,12 @@ postgres! {
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn untransformRelOptions(options: Datum) -> *mut List;
+    fn updateAclDependencies(classId: Oid, objectId: Oid, objectSubId: int32, ownerId: Oid, noldmembers: c_int, oldmembers: *mut Oid, nnewmembers: c_int, newmembers: *mut Oid);
 
     // Exported by PostgreSQL, not in pgrx's bindings.
+    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
+    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
+    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
     fn CreateConstraintEntry(constraintName: *const c_char, constraintNamespace: Oid, constraintType: c_char, isDeferrable: bool, isDeferred: bool, isValidated: bool, parentConstrId: Oid, relId: Oid, constraintKey: *const i16, constraintNKeys: c_int, constraintNTotalKeys: c_int, domainId: Oid, indexRelId: Oid, foreignRelId: Oid, foreignKey: *const i16, pfEqOp: *const Oid, ppEqOp: *const Oid, ffEqOp: *const Oid, foreignNKeys: c_int, foreignUpdateType: c_char, foreignDeleteType: c_char, fkDeleteSetCols: *const i16, numFkDeleteSetCols: c_int, foreignMatchType: c_char, exclOp: *const Oid, conExpr: *mut Node, conBin: *const c_char, conIsLocal: bool, conInhCount: c_int, conNoInherit: bool, is_internal: bool) -> Oid;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);
@@ -386,9 +399,6 @@ postgres! {
     fn get_partition_ancestors(relid: Oid) -> *mut List;
     fn has_subclass(relationId: Oid) -> bool;
     fn has_superclass(relationId: Oid) -> bool;
-    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
-    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
-    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
     fn expression_tree_mutator(node: *mut Node, mutator: TreeMutator, context: *mut c_void) -> *mut Node;
     fn expression_tree_walker(node: *mut Node, walker: TreeWalker, context: *mut c_void) -> bool;
     fn query_tree_walker(query: *mut Query, walker: TreeWalker, context: *mut c_void, flags: c_int) -> bool;

@@ -71,9 +71,7 @@ impl Bucket {
             Comparison::Greater => bound(Comparison::GreaterEqual, next),
             Comparison::Less => bound(Comparison::Less, from),
             Comparison::LessEqual => bound(Comparison::Less, next),
-            Comparison::Equal => {
-                Some(expr::junction(true, &[bound(Comparison::GreaterEqual, from)?, bound(Comparison::Less, next)?]))
-            }
+            Comparison::Equal => Some(expr::junction(true, &[bound(Comparison::GreaterEqual, from)?, bound(Comparison::Less, next)?])),
         }
     }
 
@@ -182,4 +180,3 @@ fn interval(constant: Expr) -> Option<Span> {
     // SAFETY: a Datum of type interval.
     (type_oid == pg_sys::INTERVALOID).then(|| unsafe { span_of(datum) })
 }
-

@@ -75,7 +75,10 @@ impl Source {
             }
             let relation = (*item.cast::<pg_sys::RangeTblRef>()).rtindex as usize;
             let entry = level.relation(relation)?;
-            if entry.rtekind != pg_sys::RTEKind::RTE_RELATION || !entry.tablesample.is_null() || !entry.inh || cache::find(entry.relid).is_none()
+            if entry.rtekind != pg_sys::RTEKind::RTE_RELATION
+                || !entry.tablesample.is_null()
+                || !entry.inh
+                || cache::find(entry.relid).is_none()
             {
                 return None;
             }

@@ -66,9 +66,9 @@ unsafe fn bucket_path(
 ) -> *mut pg_sys::Path {
     // SAFETY: nodes of the running planner.
     unsafe {
-        let known = list::pointers::<pg_sys::IndexPath>((*rel).pathlist).into_iter().find(|path| {
-            node::tag(*path) == NodeTag::T_IndexPath && (**path).indexinfo == index && (**path).path.param_info.is_null()
-        });
+        let known = list::pointers::<pg_sys::IndexPath>((*rel).pathlist)
+            .into_iter()
+            .find(|path| node::tag(*path) == NodeTag::T_IndexPath && (**path).indexinfo == index && (**path).path.param_info.is_null());
         let (clauses, only) = known.map_or_else(
             || (time_clauses(rel, index), false),
             |path| ((*path).indexclauses, (*path).path.pathtype == NodeTag::T_IndexOnlyScan),

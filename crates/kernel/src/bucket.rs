@@ -165,22 +165,21 @@ pub fn bucket_date(width: Span, date: i32, origin: Option<i32>, offset: Option<S
         return Ok(date);
     }
     let origin = origin.map(i64::from);
-    let plain = |date: i64| match parsed {
-        Width::Fixed(_) => floor_to(days, date, origin.unwrap_or(DEFAULT_ORIGIN_DAYS)).and_then(check_date),
-        Width::Months(months) => month_start(months, date, origin.map_or(DEFAULT_ORIGIN_MONTH, month_of)).and_then(check_date),
+    let start_of = |day: i64| match parsed {
+        Width::Fixed(_) => floor_to(days, day, origin.unwrap_or(DEFAULT_ORIGIN_DAYS)),
+        Width::Months(months) => month_start(months, day, origin.map_or(DEFAULT_ORIGIN_MONTH, month_of)),
     };
     match offset {
-        None => plain(i64::from(date)),
+        None => check_date(start_of(i64::from(date))?),
+        // Moved by a fixed number of days a date may leave its range on the way: only the result is checked.
         Some(offset) if offset.months == 0 => {
-            // Folding a fixed offset into the date cannot leave the range of an i64, so only the result is checked.
             let by = offset.whole_days()?;
-            let start = match parsed {
-                Width::Fixed(_) => floor_to(days, i64::from(date) - by, origin.unwrap_or(DEFAULT_ORIGIN_DAYS))?,
-                Width::Months(months) => month_start(months, i64::from(date) - by, origin.map_or(DEFAULT_ORIGIN_MONTH, month_of))?,
-            };
-            check_date(start + by)
+            check_date(start_of(i64::from(date) - by)? + by)
         }
-        Some(offset) => offset.move_date(plain(i64::from(offset.move_date(date, -1)?))?, 1),
+        Some(offset) => {
+            let moved = offset.move_date(date, -1)?;
+            offset.move_date(check_date(start_of(i64::from(moved))?)?, 1)
+        }
     }
 }
 

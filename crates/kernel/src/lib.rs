@@ -1,4 +1,4 @@
-//! Pure arithmetic over time: calendar days, spans, buckets, UUIDv7 layout, histogram bins. Knows nothing of PostgreSQL.
+//! Pure arithmetic over time: axes of chunks, calendar days, spans, buckets, UUIDv7 layout, histogram bins. Knows nothing of PostgreSQL.
 //!
 //! Times are PostgreSQL's: microseconds (or days, for dates) since 2000-01-01, in the proleptic Gregorian calendar. Nothing
 //! here wraps or panics: what leaves the representable range is [`Error::OutOfRange`].

@@ -75,8 +75,3 @@ SET enable_hashagg = off;
 SELECT device, first(value, ts), last(label, ts) FROM readings GROUP BY device ORDER BY device;
 RESET enable_hashagg;
 
--- The functions beneath refuse to be called by hand.
-SELECT _timescaledb_functions.first_sfunc(NULL, 1, 1);
-SELECT _timescaledb_functions.last_combinefunc(NULL, NULL);
-SELECT _timescaledb_functions.bookend_finalfunc(NULL, 1, 1);
-SELECT _timescaledb_functions.bookend_deserializefunc('\x00', NULL) IS NULL AS strict;

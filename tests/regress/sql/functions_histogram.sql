@@ -34,4 +34,3 @@ SELECT histogram(1, 0, NULL, 10);
 SELECT histogram(1, 0, 5, NULL);
 SELECT histogram(i, 0, 5 + i, 10) FROM generate_series(1, 2) i;
 SELECT histogram(i, 0, 5, 10 + i) FROM generate_series(1, 2) i;
-SELECT _timescaledb_functions.hist_sfunc(NULL, 1, 0, 1, 2);

@@ -1,0 +1,143 @@
+//! `ProcessUtility_hook`: COPY, and DDL that a hypertable's chunks or the catalog must follow.
+
+use std::ffi::c_char;
+
+use pgrx::pg_sys;
+
+use super::ddl;
+use crate::error::Result;
+use crate::ingest::copy;
+use crate::pg::guard::{boundary, guard};
+use crate::pg::{ffi, node, table};
+
+static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
+
+/// Puts ours before the one that is there.
+pub fn install() {
+    // SAFETY: at server start, in the postmaster's only thread.
+    unsafe {
+        PREVIOUS = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(process);
+    }
+}
+
+/// The arguments of the hook.
+#[derive(Clone, Copy)]
+struct Call {
+    statement: *mut pg_sys::PlannedStmt,
+    text: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    receiver: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the hook's signature")]
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn process(
+    statement: *mut pg_sys::PlannedStmt,
+    text: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    receiver: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    let call = Call { statement, text, read_only_tree, context, parameters, environment, receiver, completion };
+    // SAFETY: PostgreSQL's own arguments.
+    unsafe { boundary(|| dispatch(call)) }
+}
+
+impl Call {
+    /// The statement goes on its usual way.
+    unsafe fn forward(self) {
+        // SAFETY: PostgreSQL's own arguments are handed on.
+        unsafe {
+            let Self { statement, text, read_only_tree, context, parameters, environment, receiver, completion } = self;
+            guard(|| match PREVIOUS {
+                Some(previous) => previous(statement, text, read_only_tree, context, parameters, environment, receiver, completion),
+                None => ffi::raw::standard_ProcessUtility(
+                    statement,
+                    text,
+                    read_only_tree,
+                    context,
+                    parameters,
+                    environment,
+                    receiver,
+                    completion,
+                ),
+            });
+        }
+    }
+
+    /// A private copy of the statement, which may be changed.
+    unsafe fn own(mut self) -> Self {
+        // SAFETY: copyObject of a node.
+        unsafe {
+            if self.read_only_tree {
+                self.statement = ffi::copyObjectImpl(self.statement.cast()).cast();
+                self.read_only_tree = false;
+            }
+        }
+        self
+    }
+}
+
+unsafe fn dispatch(call: Call) -> Result<()> {
+    // SAFETY: the tag says what the statement is; a statement that is changed is a copy of our own.
+    unsafe {
+        let tag = node::tag((*call.statement).utilityStmt);
+        // Without the extension in this database there is nothing to do.
+        if !is_ours(tag) || table::oid("hypertable").is_none() {
+            call.forward();
+            return Ok(());
+        }
+        let call = call.own();
+        let statement = (*call.statement).utilityStmt;
+        let forward = || call.forward();
+        match tag {
+            pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
+            pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_AlterTableStmt => return ddl::alter_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_RenameStmt => ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_IndexStmt => {
+                ddl::create_index(statement.cast())?;
+                forward();
+            }
+            pg_sys::NodeTag::T_GrantStmt => {
+                ddl::grant(statement.cast());
+                forward();
+            }
+            _ => forward(),
+        }
+        Ok(())
+    }
+}
+
+fn is_ours(tag: pg_sys::NodeTag) -> bool {
+    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
+    matches!(tag, T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
+}
+
+unsafe fn process_copy(call: Call) -> Result<()> {
+    // SAFETY: the tag says that it is a CopyStmt.
+    unsafe {
+        let copy = (*call.statement).utilityStmt.cast::<pg_sys::CopyStmt>();
+        if !(*copy).relation.is_null() {
+            if !(*copy).is_from {
+                copy::rewrite_copy_to(copy);
+            } else if let Some(rows) = copy::copy_from(copy, call.text)? {
+                if let Some(completion) = call.completion.as_mut() {
+                    completion.commandTag = pg_sys::CommandTag::CMDTAG_COPY;
+                    completion.nprocessed = rows;
+                }
+                return Ok(());
+            }
+        }
+        call.forward();
+        Ok(())
+    }
+}
