@@ -1,6 +1,6 @@
 //! DDL statements on hypertables: what to check before PostgreSQL runs them, and what to do after.
 
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
@@ -16,9 +16,11 @@ use crate::pg::{ffi, list, node};
 /// A RangeVar of the parser's.
 unsafe fn resolve(relation: *mut pg_sys::RangeVar, lock: u32) -> Option<pg_sys::Oid> {
     // SAFETY: the caller's promise.
-    let oid =
-        unsafe { ffi::RangeVarGetRelidExtended(relation, lock as i32, pg_sys::RVROption::RVR_MISSING_OK, None, std::ptr::null_mut()) };
-    (oid != pg_sys::InvalidOid).then_some(oid)
+    // SAFETY: the caller's promise; InvalidOid if there is none.
+    unsafe {
+        let oid = ffi::RangeVarGetRelidExtended(relation, lock as i32, pg_sys::RVROption::RVR_MISSING_OK, None, std::ptr::null_mut());
+        (oid != pg_sys::InvalidOid).then_some(oid)
+    }
 }
 
 /// # Safety
@@ -175,7 +177,7 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
 }
 
 fn is_options(command: pg_sys::AlterTableCmd) -> bool {
-    matches!(command.subtype, pg_sys::AlterTableType::AT_SetRelOptions | pg_sys::AlterTableType::AT_ResetRelOptions)
+    matches!(command.subtype, Kind::AT_SetRelOptions | Kind::AT_ResetRelOptions)
 }
 
 /// The roots of hypertables whose tree a statement on another table may change (`ALTER TABLE slice ATTACH PARTITION`).
@@ -191,23 +193,21 @@ unsafe fn touched_by_partition_commands(statement: &pg_sys::AlterTableStmt) -> V
     }
 }
 
-fn is_partition_command(subtype: pg_sys::AlterTableType::Type) -> bool {
-    use pg_sys::AlterTableType::{AT_AttachPartition, AT_DetachPartition, AT_DetachPartitionFinalize};
-    matches!(subtype, AT_AttachPartition | AT_DetachPartition | AT_DetachPartitionFinalize)
+fn is_partition_command(subtype: Kind::Type) -> bool {
+    matches!(subtype, Kind::AT_AttachPartition | Kind::AT_DetachPartition | Kind::AT_DetachPartitionFinalize)
 }
 
 /// # Safety
 /// A command of an ALTER TABLE on the hypertable.
 unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTableCmd) -> Result<()> {
-    use pg_sys::AlterTableType::{AT_AddConstraint, AT_AlterColumnType, AT_DropColumn, AT_DropNotNull};
     // SAFETY: the caller's promise.
     unsafe {
         let name = optional_string((*command).name).unwrap_or_default();
         match (*command).subtype {
-            AT_DropColumn => ddl::check_column_change(hypertable, &name, "drop"),
-            AT_AlterColumnType => ddl::check_column_change(hypertable, &name, "change the type of"),
-            AT_DropNotNull => ddl::check_drop_not_null(hypertable, &name),
-            AT_AddConstraint => {
+            Kind::AT_DropColumn => ddl::check_column_change(hypertable, &name, "drop"),
+            Kind::AT_AlterColumnType => ddl::check_column_change(hypertable, &name, "change the type of"),
+            Kind::AT_DropNotNull => ddl::check_drop_not_null(hypertable, &name),
+            Kind::AT_AddConstraint => {
                 let constraint = &*(*command).def.cast::<pg_sys::Constraint>();
                 let unique = matches!(constraint.contype, pg_sys::ConstrType::CONSTR_PRIMARY | pg_sys::ConstrType::CONSTR_UNIQUE);
                 if !unique || !constraint.indexname.is_null() {
@@ -227,7 +227,7 @@ unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTabl
 unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let reset = (*command).subtype == pg_sys::AlterTableType::AT_ResetRelOptions;
+        let reset = (*command).subtype == Kind::AT_ResetRelOptions;
         let (ours, rest) = with_options::split((*command).def.cast());
         crate::pg::acl::require_owner(relid)?;
         with_options::alter(relid, &ours, reset)?;
@@ -240,16 +240,13 @@ unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -
 /// # Safety
 /// A command that was carried out on the hypertable.
 unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) {
-    use pg_sys::AlterTableType::{
-        AT_ChangeOwner, AT_DisableRowSecurity, AT_EnableRowSecurity, AT_ReplicaIdentity, AT_SetLogged, AT_SetTableSpace, AT_SetUnLogged,
-    };
     // SAFETY: the caller's promise.
     unsafe {
         match (*command).subtype {
-            AT_ChangeOwner => ddl::follow_owner(relid),
-            AT_EnableRowSecurity | AT_DisableRowSecurity => ddl::follow_row_security(relid),
-            AT_SetTableSpace | AT_SetLogged | AT_SetUnLogged => ddl::repeat_on_chunks(relid, command, true),
-            AT_ReplicaIdentity => {
+            Kind::AT_ChangeOwner => ddl::follow_owner(relid),
+            Kind::AT_EnableRowSecurity | Kind::AT_DisableRowSecurity => ddl::follow_row_security(relid),
+            Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => ddl::repeat_on_chunks(relid, command, true),
+            Kind::AT_ReplicaIdentity => {
                 // An index belongs to one table: a chunk takes its own part of the hypertable's.
                 crate::hypertable::replica_identity::follow(relid);
             }

@@ -36,6 +36,7 @@ struct Call {
     completion: *mut pg_sys::QueryCompletion,
 }
 
+#[expect(clippy::too_many_arguments, reason = "the hook's signature")]
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn process(
     statement: *mut pg_sys::PlannedStmt,

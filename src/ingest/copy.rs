@@ -155,6 +155,7 @@ unsafe fn run(copy: &Copy, state: *mut pg_sys::ParseState, relation: &Relation, 
         let qualification = ffi::ExecInitQual(filter, &mut (*modify).ps);
         let collect = may_collect(copy, target, filter);
         let mut work = Loop::new(copy.state(), estate, modify, qualification, time, collect);
+        work.aside.begin(estate);
         ffi::ExecBSInsertTriggers(estate, target);
         let rows = guard(|| copy_rows::copy_rows(&raw mut work));
         ffi::ExecASInsertTriggers(estate, target, (*modify).mt_transition_capture);

@@ -149,7 +149,7 @@ impl Node for ChunkGuard {
             is_merge: key == 0,
             merge: std::ptr::null_mut(),
             modify: std::ptr::null_mut(),
-            aside: SetAside::new(),
+            aside: SetAside::NONE,
             created: 0,
         })
     }
@@ -235,7 +235,9 @@ impl ChunkGuard {
             let Some(modify) = modify_state(state) else { return Ok(()) };
             let guard = &mut state.node;
             let position = guard.slice.position(key)?;
-            let covered = routing::cover(modify, guard.slice.axis(), position, &mut guard.aside)?;
+            // A copy that EvalPlanQual made ends before its ModifyTable: what it sets aside belongs to the original.
+            let aside = State::<Self>::cast((*modify).ps.lefttree).map_or(&raw mut guard.aside, |original| &raw mut original.node.aside);
+            let covered = routing::cover(modify, guard.slice.axis(), position, &mut *aside)?;
             guard.created += u64::from(covered.created);
             guard.slice.remember(covered.slice);
         }
@@ -300,6 +302,7 @@ unsafe fn connect_one(planstate: *mut pg_sys::PlanState) {
             && let Some(state) = State::<ChunkGuard>::cast((*planstate).lefttree)
         {
             state.node.modify = planstate.cast();
+            state.node.aside.begin((*planstate).state);
         }
     }
 }

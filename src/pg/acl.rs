@@ -78,7 +78,7 @@ pub fn require_owner(relid: pg_sys::Oid) -> Result<()> {
 /// Only a role that may create in the schema goes on.
 pub fn require_create_in_schema(schema: pg_sys::Oid, name: &str, role: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
-    let allowed = unsafe { ffi::pg_namespace_aclcheck(schema, role, pg_sys::ACL_CREATE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    let allowed = unsafe { ffi::pg_namespace_aclcheck(schema, role, pg_sys::ACL_CREATE) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }
@@ -89,7 +89,7 @@ pub fn require_create_in_schema(schema: pg_sys::Oid, name: &str, role: pg_sys::O
 /// Only a role that may create in the tablespace goes on.
 pub fn require_create_in_tablespace(tablespace: pg_sys::Oid, name: &str, role: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
-    let allowed = unsafe { ffi::pg_tablespace_aclcheck(tablespace, role, pg_sys::ACL_CREATE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    let allowed = unsafe { ffi::pg_tablespace_aclcheck(tablespace, role, pg_sys::ACL_CREATE) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }
@@ -101,8 +101,7 @@ pub fn require_create_in_tablespace(tablespace: pg_sys::Oid, name: &str, role: p
 /// Only a role that may read the table goes on.
 pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
-    let allowed =
-        unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_SELECT.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    let allowed = unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_SELECT) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }
@@ -113,7 +112,7 @@ pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
 pub fn require_execute(function: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
     let allowed =
-        unsafe { ffi::pg_proc_aclcheck(function, context::current_user(), pg_sys::ACL_EXECUTE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+        unsafe { ffi::pg_proc_aclcheck(function, context::current_user(), pg_sys::ACL_EXECUTE) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }

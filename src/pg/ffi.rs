@@ -135,6 +135,7 @@ postgres! {
     fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextReset(context: MemoryContext);
+    fn MemoryContextSetParent(context: MemoryContext, new_parent: MemoryContext);
     fn MultiXactIdPrecedes(multi1: MultiXactId, multi2: MultiXactId) -> bool;
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
     fn OidFunctionCall0Coll(functionId: Oid, collation: Oid) -> Datum;

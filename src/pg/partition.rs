@@ -89,7 +89,7 @@ struct Bounds {
 }
 
 /// An end of a range: -1 is MINVALUE, 1 MAXVALUE, 0 a position.
-type Bound = (i32, i64);
+type End = (i32, i64);
 
 impl Bounds {
     /// # Safety
@@ -104,7 +104,7 @@ impl Bounds {
         unsafe { (*self.desc).boundinfo.as_ref().map_or(0, |info| info.ndatums as usize) }
     }
 
-    fn bound(self, index: usize) -> Bound {
+    fn bound(self, index: usize) -> End {
         // SAFETY: index < ndatums; range bounds have a kind for each column.
         unsafe {
             let info = &*(*self.desc).boundinfo;
@@ -126,7 +126,7 @@ impl Bounds {
     }
 
     fn slice_before(self, index: usize) -> Slice {
-        let position = |bound: Bound| (bound.0 == 0).then_some(bound.1);
+        let position = |bound: End| (bound.0 == 0).then_some(bound.1);
         Slice {
             start: index.checked_sub(1).and_then(|before| position(self.bound(before))),
             end: (index < self.len()).then(|| position(self.bound(index))).flatten(),
@@ -205,8 +205,19 @@ pub fn root_of(relid: pg_sys::Oid) -> pg_sys::Oid {
     std::iter::successors(Some(relid), |relid| parent_of(*relid)).last().unwrap_or(relid)
 }
 
+/// The bound of a partition to be, a node in the memory context in which it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound(*mut pg_sys::PartitionBoundSpec);
+
+impl Bound {
+    /// PostgreSQL's node.
+    pub(super) fn as_ptr(self) -> *mut pg_sys::PartitionBoundSpec {
+        self.0
+    }
+}
+
 /// `FOR VALUES FROM ... TO ...` for one slice.
-pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> *mut pg_sys::PartitionBoundSpec {
+pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> Bound {
     let datum = |position: Option<i64>, open: pg_sys::PartitionRangeDatumKind::Type| {
         let datum: *mut pg_sys::PartitionRangeDatum = node::make_node(pg_sys::NodeTag::T_PartitionRangeDatum);
         // SAFETY: a fresh node; the Const is of the key's type.
@@ -228,18 +239,18 @@ pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> *mut pg_s
         (*spec).lowerdatums = list::from_pointers([datum(slice.start, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MINVALUE)]);
         (*spec).upperdatums = list::from_pointers([datum(slice.end, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MAXVALUE)]);
     }
-    spec
+    Bound(spec)
 }
 
 /// `FOR VALUES WITH (MODULUS ..., REMAINDER ...)`.
-pub fn hash_bound(modulus: i32, remainder: i32) -> *mut pg_sys::PartitionBoundSpec {
+pub fn hash_bound(modulus: i32, remainder: i32) -> Bound {
     let spec = bound_spec(b'h');
     // SAFETY: a fresh node.
     unsafe {
         (*spec).modulus = modulus;
         (*spec).remainder = remainder;
     }
-    spec
+    Bound(spec)
 }
 
 fn bound_spec(strategy: u8) -> *mut pg_sys::PartitionBoundSpec {
@@ -297,4 +308,46 @@ pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
     let mut collation = [key.collation];
     // SAFETY: one-element arrays for a key of one column, whose support function lives in the relcache.
     unsafe { ffi::compute_partition_hash_value(1, key.support, collation.as_mut_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr()) }
+}
+
+/// Builds the relation's partition descriptor if it is out of date.
+pub fn build_descriptor(relation: &Relation) {
+    // SAFETY: a partitioned relation.
+    unsafe { ffi::RelationGetPartitionDesc(relation.as_ptr(), true) };
+}
+
+/// The memory of the relation's newest partition descriptor; older ones that may still be in use are its children, each below
+/// the next newer one (`RelationBuildPartitionDesc`). NULL if none was built yet.
+pub fn descriptor_memory(relation: &Relation) -> pg_sys::MemoryContext {
+    // SAFETY: an open relation.
+    unsafe { (*relation.as_ptr()).rd_pdcxt }
+}
+
+/// Frees the descriptors between the newest one and `keep`. PostgreSQL would keep them until nobody has the relation open.
+///
+/// # Safety
+/// Nobody holds a pointer to a descriptor that is newer than `keep` and older than the newest.
+pub unsafe fn free_descriptors(relation: &Relation, keep: pg_sys::MemoryContext) {
+    // SAFETY: contexts hang below each other, one child each; a chain of another shape is left alone.
+    unsafe {
+        let newest = descriptor_memory(relation);
+        if newest.is_null() || newest == keep || (*newest).firstchild == keep {
+            return;
+        }
+        let mut context = newest;
+        while !context.is_null() && context != keep {
+            let child = (*context).firstchild;
+            if !child.is_null() && !(*child).nextchild.is_null() {
+                return;
+            }
+            context = child;
+        }
+        let superseded = (*newest).firstchild;
+        if !context.is_null() {
+            ffi::MemoryContextSetParent(keep, newest);
+        }
+        if !superseded.is_null() {
+            ffi::MemoryContextDelete(superseded);
+        }
+    }
 }

@@ -21,9 +21,9 @@ pub fn drop_tables(relids: &[pg_sys::Oid]) {
 
 /// Gives a partition another bound. The caller holds AccessExclusiveLock on both, and has made sure that every row of the
 /// partition lies within the bound and no other partition overlaps it.
-pub fn set_bound(parent: &Relation, partition: pg_sys::Oid, bound: *mut pg_sys::PartitionBoundSpec) {
+pub fn set_bound(parent: &Relation, partition: pg_sys::Oid, bound: super::partition::Bound) {
     // SAFETY: a node; its text becomes the value of a pg_node_tree column.
-    let text = unsafe { pg_sys::Datum::from(ffi::cstring_to_text(ffi::nodeToString(bound.cast()))) };
+    let text = unsafe { pg_sys::Datum::from(ffi::cstring_to_text(ffi::nodeToString(bound.as_ptr().cast()))) };
     if let Some(class) = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, partition) {
         syscache::update(pg_sys::RelationRelationId, &class, &[(pg_sys::Anum_pg_class_relpartbound, Some(text))]);
     }
@@ -41,7 +41,7 @@ pub fn set_bound(parent: &Relation, partition: pg_sys::Oid, bound: *mut pg_sys::
 /// does. `constraints` are the rows of pg_constraint that have a parent and refer to the partition.
 pub fn release_references(constraints: &[pg_sys::Oid]) {
     for constraint in constraints {
-        let class = super::clone::CONSTRAINT_RELATION_ID;
+        let class = super::foreign_key::CONSTRAINT_RELATION_ID;
         // SAFETY: the constraint exists and has a parent; the sequence is that of DetachPartitionFinalize.
         unsafe {
             ffi::ConstraintSetParentConstraint(*constraint, pg_sys::InvalidOid, pg_sys::InvalidOid);
