@@ -14,9 +14,8 @@ impl Args {
     /// An argument of type `interval`, None if NULL.
     pub fn span(self, index: usize) -> Option<Span> {
         self.datum(index).map(|datum| {
-            // SAFETY: the SQL declaration gives the argument the type interval, which is passed by reference.
-            let interval = unsafe { datum.cast_mut_ptr::<pg_sys::Interval>().read() };
-            Span { months: interval.month, days: interval.day, micros: interval.time }
+            // SAFETY: the SQL declaration gives the argument the type interval.
+            unsafe { span_of(datum) }
         })
     }
 
@@ -30,6 +29,16 @@ impl Args {
     pub fn zone(self, index: usize) -> Option<Zone> {
         self.datum(index).map(Zone)
     }
+}
+
+/// The value of an interval.
+///
+/// # Safety
+/// `datum` is a Datum of type interval.
+pub unsafe fn span_of(datum: pg_sys::Datum) -> Span {
+    // SAFETY: an interval is passed by reference.
+    let interval = unsafe { datum.cast_mut_ptr::<pg_sys::Interval>().read() };
+    Span { months: interval.month, days: interval.day, micros: interval.time }
 }
 
 /// A time zone by its name. A name that PostgreSQL does not know is an ERROR when the zone is used.
