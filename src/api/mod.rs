@@ -4,10 +4,12 @@ use pgrx::extension_sql_file;
 
 mod catalog;
 mod hypertable;
+mod replication;
 
 extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);
+extension_sql_file!("../../sql/functions_replication.sql", name = "functions_replication", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);

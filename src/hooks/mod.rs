@@ -4,6 +4,7 @@ mod ddl;
 mod executor;
 mod object_access;
 mod planner;
+mod subscription;
 mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::ddl;
+use super::{ddl, subscription};
 use crate::error::Result;
 use crate::ingest::copy;
 use crate::pg::guard::{boundary, guard};
@@ -110,6 +110,10 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::grant(statement.cast());
                 forward();
             }
+            tag if subscription::concerns(tag) => {
+                forward();
+                return subscription::after();
+            }
             _ => forward(),
         }
         Ok(())
@@ -118,7 +122,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
-    matches!(tag, T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
+    matches!(tag, T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt) || subscription::concerns(tag)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {

@@ -98,6 +98,7 @@ postgres! {
     fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
     fn ExecReScan(node: *mut PlanState);
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
+    fn ExecSimpleRelationInsert(resultRelInfo: *mut ResultRelInfo, estate: *mut EState, slot: *mut TupleTableSlot);
     fn ExecStoreAllNullTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExplainPropertyInteger(qlabel: *const c_char, unit: *const c_char, value: int64, es: *mut ExplainState);

@@ -30,4 +30,5 @@ pub mod spi;
 pub mod srf;
 pub mod syscache;
 pub mod table;
+pub mod trigger;
 pub mod typecache;
