@@ -4,8 +4,8 @@ use pgrx::pg_sys;
 
 use crate::error::{Error, SqlState};
 use crate::hypertable::intake;
-use crate::pg::acl;
 use crate::pg::trigger::NewRow;
+use crate::pg::{acl, intake_am};
 use crate::sql_function;
 
 sql_function!(
@@ -29,4 +29,10 @@ sql_function!(
         // A null pointer, not SQL's NULL: the row is not stored in the intake.
         Ok(Some(pg_sys::Datum::null()))
     }
+);
+
+sql_function!(
+    /// The handler of the intakes' access method.
+    tsc_intake_am,
+    |_args| -> pg_sys::Datum { Ok(Some(pg_sys::Datum::from(intake_am::routine()))) }
 );

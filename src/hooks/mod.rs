@@ -4,6 +4,7 @@ mod ddl;
 mod executor;
 mod object_access;
 mod planner;
+mod relation_info;
 mod subscription;
 mod utility;
 
@@ -11,6 +12,7 @@ mod utility;
 pub fn install() {
     crate::custom::register::<crate::ingest::guard::ChunkGuard>();
     planner::install();
+    relation_info::install();
     executor::install();
     object_access::install();
     utility::install();

@@ -10,11 +10,7 @@ use crate::catalog::cache;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::new_partition::{self, NewPartition};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{context, ffi, function, partition, spi, trigger};
-
-/// The trigger's name. Triggers fire in the order of their names, and those that a hypertable's row triggers left on the intake
-/// must not see the row: they will when it enters its chunk.
-const TRIGGER: &str = "!intake";
+use crate::pg::{context, ffi, function, intake_am, partition, spi, table, trigger};
 
 /// The trigger's function.
 fn trigger_function() -> Option<pg_sys::Oid> {
@@ -30,7 +26,7 @@ pub fn is_intake(relid: pg_sys::Oid) -> bool {
 pub fn ensure(relid: pg_sys::Oid) -> Result<pg_sys::Oid> {
     super::slice::lock(relid);
     let root = Relation::open(relid, pg_sys::NoLock);
-    root.refresh();
+    root.rebuild();
     match partition::default_of(&root) {
         Some(default) if is_intake(default) => Ok(default),
         Some(default) => Err(Error::new(
@@ -49,20 +45,31 @@ fn create(root: &Relation) -> Result<pg_sys::Oid> {
     let schema = super::slice::schema(&hypertable)?;
     let name = format!("{}_intake", hypertable.associated_prefix);
     let tablespace = root.class().reltablespace;
-    let oid = new_partition::create(root, &NewPartition { schema, name: &name, tablespace, options: &[], hash_column: None });
+    let access_method = Some(intake_am::oid().ok_or_else(|| Error::internal("the access method of intakes is gone"))?);
+    // A layout of its own makes routing ask for a slot of the intake (see `pg::intake_am`).
+    let new = NewPartition { schema, name: &name, tablespace, options: &[], access_method, reversed: true, hash_column: None };
+    let oid = new_partition::create(root, &new);
     let intake = Relation::open(oid, pg_sys::AccessExclusiveLock);
     new_partition::attach(root, &intake, partition::default_bound());
     super::replica_identity::set(root, &intake);
-    trigger::create_before_insert(&intake, TRIGGER, function);
+    trigger::create_before_insert(&intake, trigger::INTAKE, function);
     Ok(oid)
 }
 
 /// Makes the intakes that hypertables lack which are targets of subscriptions. One with a DEFAULT partition of the user's own
 /// keeps it.
+///
+/// A publication FOR ALL TABLES has the tables of the extension's catalog, too: those are not for another server, whose chunks
+/// are its own, and are taken out of the subscription.
 pub fn ensure_for_subscriptions() -> Result<()> {
-    for relid in subscribed()? {
-        if cache::find(relid).is_some() {
-            ensure_unless_default(relid)?;
+    for (subscription, relid) in subscribed()? {
+        // SAFETY: look-ups; the mapping exists.
+        unsafe {
+            if table::schema() == Some(ffi::get_rel_namespace(relid)) {
+                ffi::RemoveSubscriptionRel(subscription, relid);
+            } else if cache::find(relid).is_some() {
+                ensure_unless_default(relid)?;
+            }
         }
     }
     Ok(())
@@ -70,7 +77,8 @@ pub fn ensure_for_subscriptions() -> Result<()> {
 
 /// Makes the intake of a new hypertable if the table is the target of a subscription already.
 pub fn ensure_if_subscribed(relid: pg_sys::Oid) -> Result<()> {
-    if subscribed()?.contains(&relid) { ensure_unless_default(relid) } else { Ok(()) }
+    let is_target = subscribed()?.into_iter().any(|(_, target)| target == relid);
+    if is_target { ensure_unless_default(relid) } else { Ok(()) }
 }
 
 fn ensure_unless_default(relid: pg_sys::Oid) -> Result<()> {
@@ -78,14 +86,15 @@ fn ensure_unless_default(relid: pg_sys::Oid) -> Result<()> {
     if default.is_none() { ensure(relid).map(drop) } else { Ok(()) }
 }
 
-/// The targets of this database's subscriptions.
-fn subscribed() -> Result<Vec<pg_sys::Oid>> {
+/// The subscriptions of this database with their targets.
+fn subscribed() -> Result<Vec<(pg_sys::Oid, pg_sys::Oid)>> {
     // Most databases have none.
     if !exists_any() {
         return Ok(Vec::new());
     }
-    let rows = spi::query("SELECT DISTINCT srrelid FROM pg_catalog.pg_subscription_rel")?;
-    Ok(rows.into_iter().filter_map(|mut row| row.pop()??.parse::<u32>().ok()).map(pg_sys::Oid::from).collect())
+    let oid = |text: Option<String>| text?.parse::<u32>().ok().map(pg_sys::Oid::from);
+    let rows = spi::query("SELECT srsubid, srrelid FROM pg_catalog.pg_subscription_rel")?;
+    Ok(rows.into_iter().filter_map(|mut row| Some((oid(row.swap_remove(0))?, oid(row.pop()?)?))).collect())
 }
 
 /// `SubscriptionRelRelationId`

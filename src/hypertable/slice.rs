@@ -106,7 +106,9 @@ impl Maker<'_> {
 
     fn create(&self, name: &str, hash_column: Option<HashColumn>, tablespace: pg_sys::Oid) -> pg_sys::Oid {
         let options = &self.hypertable.chunk_options;
-        new_partition::create(self.root, &NewPartition { schema: self.schema, name, tablespace, options, hash_column })
+        let schema = self.schema;
+        let (access_method, reversed) = (None, false);
+        new_partition::create(self.root, &NewPartition { schema, name, tablespace, options, access_method, reversed, hash_column })
     }
 
     /// The attached tablespaces take turns, by slice and by hash partition; without any, the hypertable's own.

@@ -19,6 +19,7 @@ pub mod datum;
 pub mod ffi;
 pub mod function;
 pub mod guard;
+pub mod intake_am;
 pub mod list;
 pub mod new_partition;
 pub mod node;

@@ -9,6 +9,25 @@ use super::{ffi, node};
 /// `TRIGGER_EVENT_*` of a BEFORE INSERT trigger FOR EACH ROW.
 const BEFORE_INSERT_ROW: u32 = pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_ROW | pg_sys::TRIGGER_EVENT_INSERT;
 
+/// The name of the trigger of intakes. Triggers fire in the order of their names, and those that a hypertable's row triggers left
+/// on the intake must not see the row: they will when it enters its chunk.
+pub const INTAKE: &str = "!intake";
+
+/// True if rows that are inserted into the relation meet the trigger of intakes, whatever `session_replication_role` is.
+///
+/// # Safety
+/// An open relation.
+pub unsafe fn has_intake(relation: pg_sys::Relation) -> bool {
+    // SAFETY: trigdesc is NULL for a table without triggers, else it has numtriggers elements with names.
+    unsafe {
+        let Some(triggers) = (*relation).trigdesc.as_ref() else { return false };
+        (0..triggers.numtriggers as usize).map(|index| &*triggers.triggers.add(index)).any(|trigger| {
+            trigger.tgenabled as u8 == pg_sys::TRIGGER_FIRES_ALWAYS
+                && std::ffi::CStr::from_ptr(trigger.tgname).to_bytes() == INTAKE.as_bytes()
+        })
+    }
+}
+
 /// Creates a BEFORE INSERT trigger FOR EACH ROW that fires whatever `session_replication_role` is.
 pub fn create_before_insert(relation: &Relation, name: &str, function: pg_sys::Oid) {
     let statement: *mut pg_sys::CreateTrigStmt = node::make_node(pg_sys::NodeTag::T_CreateTrigStmt);

@@ -242,7 +242,8 @@ def test_sessions_insert_into_the_same_new_ranges(pair):
     pair.caught_up()
     assert pair.sub("SELECT device, count(*) FROM m GROUP BY 1 ORDER BY 1") == "\n".join(f"{d}|{days}" for d in (1, 2, 11, 12))
     assert pair.chunks() == days
-    assert "deadlock" not in pair.subscriber.log()
+    log = pair.subscriber.log()
+    assert "deadlock" not in log and "violates partition constraint" not in log
     pair.assert_intake_is_no_chunk()
 
 
@@ -325,7 +326,7 @@ def test_what_the_function_refuses(pair):
         ("SELECT _timescaledb_functions.create_intake('own')", 'hypertable "own" has a default partition, "own_default"'),
         ("SET ROLE stranger; SELECT _timescaledb_functions.create_intake('m')", "must be owner of table m"),
         ("INSERT INTO plain VALUES (1)", 'table "plain" is not the intake of a hypertable'),
-        ("SELECT _timescaledb_functions.intake()", "trigger functions can only be called as triggers"),
+        ("SELECT _timescaledb_functions.intake()", "was not called as a BEFORE INSERT trigger"),
     ):
         with pytest.raises(ServerError, match=message):
             pair.sub(sql)
@@ -393,12 +394,12 @@ def test_ddl_with_an_intake(pair):
     pair.sub(f"DROP TABLE {oldest}")
     pair.pub(SERIES.format("2024-03-01", "2024-03-05") + "INSERT INTO m VALUES ('2024-01-01 00:00:01', 1, 1), ('2020-01-01', 1, 1)")
     pair.caught_up()
-    assert pair.sub("SELECT count(*), count(more), sum(more) FROM m") == "520|520|1560"
+    assert pair.sub("SELECT count(*), count(more), sum(more) FROM m") == "512|512|1536"
     pair.sub("ALTER TABLE m RENAME TO n; ALTER TABLE n RENAME TO m; ALTER TABLE m ALTER COLUMN value TYPE numeric")
     pair.pub(SERIES.format("2024-04-01", "2024-04-05"))
     pair.caught_up()
     pair.assert_intake_is_no_chunk()
-    assert pair.sub("SELECT count(*) FROM m") == "811"
+    assert pair.sub("SELECT count(*) FROM m") == "803"
 
 
 def test_dump_and_restore_carry_the_intake(pair):
@@ -462,7 +463,7 @@ def test_a_hypertable_publishes_chunks_made_later(pair, via_root, publication):
     pair.pub("INSERT INTO m VALUES ('2024-02-01', 1, 1); UPDATE m SET value = 5 WHERE time = '2024-02-01'; DELETE FROM m WHERE time = '2024-02-01'")
     kinds = pair.pub(f"SELECT string_agg(chr(get_byte(data, 0)), '' ORDER BY lsn) FROM pg_logical_slot_get_binary_changes('{slot}', NULL, NULL,"
                      "'proto_version', '1', 'publication_names', 'p') WHERE chr(get_byte(data, 0)) IN ('I', 'U', 'D')")
-    assert kinds == "IUD"
+    assert kinds.endswith("IUD")
 
 
 def test_chunks_have_the_identity_that_updates_need(pair):
