@@ -269,7 +269,8 @@ class Server:
 
     def _status(self):
         """The last line of postmaster.pid, unless a killed server left the file behind."""
-        with contextlib.suppress(FileNotFoundError, IndexError):
+        # The file is written in several steps.
+        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
             lines = (self.data / "postmaster.pid").read_text().split("\n")
             return lines[7].strip() if int(lines[0]) == self._postmaster.pid else None
         return None
