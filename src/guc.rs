@@ -32,8 +32,7 @@ pub fn enable_optimizations() -> bool {
     ENABLE_OPTIMIZATIONS.get()
 }
 
-/// The length of new hypertables' chunks in microseconds, if it is set to something that reads as an interval.
-pub fn default_chunk_time_interval() -> Option<i64> {
-    let text = DEFAULT_CHUNK_TIME_INTERVAL.get()?;
-    crate::pg::datetime::parse_interval_micros(&text)
+/// The length of new hypertables' chunks as an interval's text, if it is set.
+pub fn default_chunk_time_interval() -> Option<CString> {
+    DEFAULT_CHUNK_TIME_INTERVAL.get()
 }

@@ -86,6 +86,18 @@ pub fn set_chunk_options(relid: pg_sys::Oid, chunk_options: &[String]) {
     cache::invalidate(relid);
 }
 
+/// Follows `ALTER SCHEMA ... RENAME`.
+pub fn rename_schema(from: &str, to: &str) {
+    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    for row in table.scan(None, &[]).iter().filter(|row| row.name(2).as_deref() == Some(from)) {
+        table.update(row, &[(2, name_datum(to))]);
+        if let Some(relid) = row.get(1) {
+            cache::invalidate(relid);
+        }
+    }
+    table::command_counter_increment();
+}
+
 /// Removes what the catalog holds of a relation that is being dropped, if it is a hypertable. Returns whether it was one.
 pub fn delete(relid: pg_sys::Oid) -> bool {
     let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return false };

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
+use super::ddl;
 use crate::error::Result;
 use crate::ingest::copy;
 use crate::pg::guard::{boundary, guard};
@@ -33,6 +34,7 @@ struct Call {
     completion: *mut pg_sys::QueryCompletion,
 }
 
+#[expect(clippy::too_many_arguments, reason = "the hook's signature")]
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn process(
     statement: *mut pg_sys::PlannedStmt,
@@ -85,23 +87,44 @@ impl Call {
 }
 
 unsafe fn dispatch(call: Call) -> Result<()> {
-    // SAFETY: the tag says what the statement is.
+    // SAFETY: the tag says what the statement is; a statement that is changed is a copy of our own.
     unsafe {
+        let tag = node::tag((*call.statement).utilityStmt);
         // Without the extension in this database there is nothing to do.
-        match node::tag((*call.statement).utilityStmt) {
-            pg_sys::NodeTag::T_CopyStmt if table::oid("hypertable").is_some() => process_copy(call),
-            _ => {
-                call.forward();
-                Ok(())
-            }
+        if !is_ours(tag) || table::oid("hypertable").is_none() {
+            call.forward();
+            return Ok(());
         }
+        let call = call.own();
+        let statement = (*call.statement).utilityStmt;
+        let forward = || call.forward();
+        match tag {
+            pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
+            pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_AlterTableStmt => return ddl::alter_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_RenameStmt => ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_IndexStmt => {
+                ddl::create_index(statement.cast())?;
+                forward();
+            }
+            pg_sys::NodeTag::T_GrantStmt => {
+                ddl::grant(statement.cast());
+                forward();
+            }
+            _ => forward(),
+        }
+        Ok(())
     }
+}
+
+fn is_ours(tag: pg_sys::NodeTag) -> bool {
+    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
+    matches!(tag, T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {
     // SAFETY: the tag says that it is a CopyStmt.
     unsafe {
-        let call = call.own();
         let copy = (*call.statement).utilityStmt.cast::<pg_sys::CopyStmt>();
         if !(*copy).relation.is_null() {
             if !(*copy).is_from {

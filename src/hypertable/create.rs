@@ -202,6 +202,7 @@ pub fn ensure_index(relid: pg_sys::Oid, columns: &[&str]) -> Result<()> {
             let whole = tuple.attribute(pg_sys::Anum_pg_index_indpred).is_none();
             // SAFETY: a tuple of pg_index; indkey ends the fixed part and holds indnatts elements.
             let form = unsafe { tuple.form::<pg_sys::FormData_pg_index>() };
+            // SAFETY: as above.
             let keys = unsafe { form.indkey.values.as_slice(form.indnkeyatts as usize) };
             whole && keys == attributes
         })

@@ -27,7 +27,8 @@ pub fn default_interval(axis: Axis) -> i64 {
 pub fn resolve(axis: Axis, column: &str, given: Given) -> Result<i64> {
     let Some((type_oid, datum)) = given else {
         return crate::guc::default_chunk_time_interval()
-            .filter(|_| !is_integer(axis))
+            .filter(|text| !is_integer(axis) && !text.is_empty())
+            .and_then(|text| crate::pg::datetime::parse_interval_micros(&text))
             .map_or_else(|| Ok(default_interval(axis)), |micros| check_time(axis, column, micros));
     };
     match type_oid {

@@ -2,8 +2,11 @@
 
 pub mod checks;
 pub mod create;
+pub mod ddl;
 pub mod dimensions;
 pub mod interval;
 pub mod migrate;
 pub mod partitioning;
+pub mod replica_identity;
 pub mod slice;
+pub mod with_options;

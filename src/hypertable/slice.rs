@@ -84,8 +84,8 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn make(&self, dimensions: &[Dimension], part: usize) -> Result<NewTable> {
         let Some((dimension, rest)) = dimensions.split_first() else {
-            let id = chunk_catalog::next_id();
-            let oid = self.create(&format!("{}_{id}_chunk", self.hypertable.associated_prefix), None, self.tablespace(part)?);
+            let (id, name) = self.free_name();
+            let oid = self.create(&name, None, self.tablespace(part)?);
             return Ok(NewTable { oid, chunk_id: Some(id), parts: Vec::new() });
         };
         let Division::Hash { slices } = dimension.division else {
@@ -97,6 +97,17 @@ impl Maker<'_> {
         let name = format!("{}_{first}_slice{}", self.hypertable.associated_prefix, dimension.ordinal);
         let oid = self.create(&name, Some(hash_column(dimension)?), pg_sys::InvalidOid);
         Ok(NewTable { oid, chunk_id: None, parts })
+    }
+
+    /// An id whose name is free: chunks of an earlier life of the extension may lie in the same schema.
+    fn free_name(&self) -> (i32, String) {
+        loop {
+            let id = chunk_catalog::next_id();
+            let name = format!("{}_{id}_chunk", self.hypertable.associated_prefix);
+            if !crate::pg::relation::exists(self.schema, &name) {
+                return (id, name);
+            }
+        }
     }
 
     fn create(&self, name: &str, hash_column: Option<HashColumn>, tablespace: pg_sys::Oid) -> pg_sys::Oid {
@@ -125,9 +136,10 @@ fn hash_column(dimension: &Dimension) -> Result<HashColumn> {
 }
 
 /// Attaches a table of [`create_tables`] below `parent`, its partitions below it, and enters its chunks in the catalog.
-pub fn attach_tree(parent: &Relation, hypertable: &Hypertable, table: &NewTable, bound: *mut pg_sys::PartitionBoundSpec) {
+pub fn attach_tree(parent: &Relation, hypertable: &Hypertable, table: &NewTable, bound: partition::Bound) {
     let relation = Relation::open(table.oid, pg_sys::AccessExclusiveLock);
     new_partition::attach(parent, &relation, bound);
+    super::replica_identity::set(parent, &relation);
     if let Some(id) = table.chunk_id {
         chunk_catalog::insert(id, hypertable.id, table.oid);
         crate::pg::table::command_counter_increment();

@@ -70,7 +70,7 @@ impl Loop {
             filter,
             time,
             collect,
-            aside: SetAside::new(),
+            aside: SetAside::NONE,
             command,
             buffers: std::ptr::null_mut(),
             bytes: 0,

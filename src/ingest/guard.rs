@@ -149,7 +149,7 @@ impl Node for ChunkGuard {
             is_merge: key == 0,
             merge: std::ptr::null_mut(),
             modify: std::ptr::null_mut(),
-            aside: SetAside::new(),
+            aside: SetAside::NONE,
             created: 0,
         })
     }

@@ -25,9 +25,7 @@ pub struct SetAside {
 
 impl SetAside {
     /// Nothing yet.
-    pub const fn new() -> Self {
-        Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut(), routed_by: std::ptr::null_mut() }
-    }
+    pub const NONE: Self = Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut(), routed_by: std::ptr::null_mut() };
 
     /// The node's routing has just been set up.
     ///
@@ -52,7 +50,7 @@ impl SetAside {
                 ffi::DestroyPartitionDirectory(directory);
             }
         }
-        *self = Self::new();
+        *self = Self::NONE;
     }
 }
 

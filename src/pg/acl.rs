@@ -13,20 +13,56 @@ pub fn copy(parent: &Relation, partition: &Relation) {
     if parent.class().relrowsecurity {
         return;
     }
-    let acl = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, parent.oid())
+    if let Some(acl) = acl_of(parent.oid()) {
+        set(partition, None, Some(acl));
+    }
+}
+
+/// Makes the privileges of an existing partition those that a new one would get.
+pub fn follow(parent: &Relation, partition: &Relation) {
+    let new = if parent.class().relrowsecurity { None } else { acl_of(parent.oid()) };
+    set(partition, acl_of(partition.oid()), new);
+}
+
+fn acl_of(relid: pg_sys::Oid) -> Option<pg_sys::Datum> {
+    CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, relid)
         .and_then(|class| class.attribute(pg_sys::Anum_pg_class_relacl))
         // SAFETY: an aclitem[] is a varlena; the copy outlives the cache tuple.
-        .map(|acl| unsafe { ffi::datumCopy(acl, false, -1) });
-    let Some(acl) = acl else { return };
-    if let Some(class) = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, partition.oid()) {
-        syscache::update(pg_sys::RelationRelationId, &class, &[(pg_sys::Anum_pg_class_relacl, Some(acl))]);
-        // SAFETY: the Datum is a detoasted aclitem[].
-        unsafe {
-            let acl = ffi::pg_detoast_datum(acl.cast_mut_ptr()).cast();
-            ffi::recordDependencyOnNewAcl(pg_sys::RelationRelationId, partition.oid(), 0, parent.class().relowner, acl);
-        }
-        table::command_counter_increment();
+        .map(|acl| unsafe { ffi::datumCopy(acl, false, -1) })
+}
+
+/// Writes `relacl` and the dependencies on the roles in it.
+fn set(relation: &Relation, old: Option<pg_sys::Datum>, new: Option<pg_sys::Datum>) {
+    let Some(class) = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::RELOID, relation.oid()) else { return };
+    syscache::update(pg_sys::RelationRelationId, &class, &[(pg_sys::Anum_pg_class_relacl, new)]);
+    // SAFETY: the Datums are aclitem arrays; members are palloc'd arrays that updateAclDependencies frees.
+    unsafe {
+        let (old_count, old_members) = members(old);
+        let (new_count, new_members) = members(new);
+        ffi::updateAclDependencies(
+            pg_sys::RelationRelationId,
+            relation.oid(),
+            0,
+            relation.class().relowner,
+            old_count,
+            old_members,
+            new_count,
+            new_members,
+        );
     }
+    table::command_counter_increment();
+}
+
+/// # Safety
+/// An aclitem[] Datum.
+unsafe fn members(acl: Option<pg_sys::Datum>) -> (i32, *mut pg_sys::Oid) {
+    let mut roles = std::ptr::null_mut();
+    // SAFETY: the caller's promise; NULL has no members.
+    let count = unsafe {
+        let acl = acl.map_or(std::ptr::null_mut(), |acl| ffi::pg_detoast_datum(acl.cast_mut_ptr()).cast());
+        ffi::aclmembers(acl, &mut roles)
+    };
+    (count, roles)
 }
 
 /// Only an owner (or a superuser) goes on.
@@ -42,7 +78,7 @@ pub fn require_owner(relid: pg_sys::Oid) -> Result<()> {
 /// Only a role that may create in the schema goes on.
 pub fn require_create_in_schema(schema: pg_sys::Oid, name: &str, role: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
-    let allowed = unsafe { ffi::pg_namespace_aclcheck(schema, role, pg_sys::ACL_CREATE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    let allowed = unsafe { ffi::pg_namespace_aclcheck(schema, role, pg_sys::ACL_CREATE) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }
@@ -53,7 +89,7 @@ pub fn require_create_in_schema(schema: pg_sys::Oid, name: &str, role: pg_sys::O
 /// Only a role that may create in the tablespace goes on.
 pub fn require_create_in_tablespace(tablespace: pg_sys::Oid, name: &str, role: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
-    let allowed = unsafe { ffi::pg_tablespace_aclcheck(tablespace, role, pg_sys::ACL_CREATE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    let allowed = unsafe { ffi::pg_tablespace_aclcheck(tablespace, role, pg_sys::ACL_CREATE) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }
@@ -65,8 +101,7 @@ pub fn require_create_in_tablespace(tablespace: pg_sys::Oid, name: &str, role: p
 /// Only a role that may read the table goes on.
 pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
-    let allowed =
-        unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_SELECT.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+    let allowed = unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_SELECT) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }
@@ -77,7 +112,7 @@ pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
 pub fn require_execute(function: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
     let allowed =
-        unsafe { ffi::pg_proc_aclcheck(function, context::current_user(), pg_sys::ACL_EXECUTE.into()) } == pg_sys::AclResult::ACLCHECK_OK;
+        unsafe { ffi::pg_proc_aclcheck(function, context::current_user(), pg_sys::ACL_EXECUTE) } == pg_sys::AclResult::ACLCHECK_OK;
     if allowed {
         return Ok(());
     }

@@ -72,7 +72,7 @@ fn update_class(oid: pg_sys::Oid, change: impl FnOnce(&mut pg_sys::FormData_pg_c
 
 /// A foreign key of a partitioned table is inherited by its partitions: `connoinherit` must say so.
 fn clear_foreign_key_flags(relid: pg_sys::Oid) {
-    super::clone::update_constraints_of(relid, |constraint| {
+    super::foreign_key::update_constraints_of(relid, |constraint| {
         let is_foreign = constraint.is_foreign_key();
         if is_foreign {
             constraint.set_no_inherit(false);

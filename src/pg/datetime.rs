@@ -92,3 +92,14 @@ pub fn parse_interval_micros(text: &CStr) -> Option<i64> {
     let days = i64::from(interval.month) * 30 + i64::from(interval.day);
     days.checked_mul(tsc_kernel::axis::DAY_MICROS)?.checked_add(interval.time)
 }
+
+/// Reads a value by the input function of its type; an ERROR if the text is none.
+pub fn read(type_oid: pg_sys::Oid, text: &str) -> pg_sys::Datum {
+    let text = super::relation::c_string(text);
+    let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
+    // SAFETY: looks up the type's input function and calls it with a C string.
+    unsafe {
+        ffi::getTypeInputInfo(type_oid, &mut input, &mut parameter);
+        ffi::OidInputFunctionCall(input, text.as_ptr().cast_mut(), parameter, -1)
+    }
+}

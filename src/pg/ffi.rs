@@ -176,6 +176,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn aclcheck_error(aclerr: AclResult::Type, objtype: ObjectType::Type, objectname: *const c_char);
+    fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
     fn assign_expr_collations(pstate: *mut ParseState, expr: *mut Node);
@@ -333,6 +334,7 @@ postgres! {
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn untransformRelOptions(options: Datum) -> *mut List;
+    fn updateAclDependencies(classId: Oid, objectId: Oid, objectSubId: int32, ownerId: Oid, noldmembers: c_int, oldmembers: *mut Oid, nnewmembers: c_int, newmembers: *mut Oid);
 
     // Exported by PostgreSQL, not in pgrx's bindings.
     fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;

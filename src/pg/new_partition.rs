@@ -6,8 +6,9 @@
 
 use pgrx::pg_sys;
 
+use super::partition::Bound;
 use super::relation::Relation;
-use super::{clone, ffi, list, node};
+use super::{clone, ffi, foreign_key, list, node};
 
 /// What the new table is.
 pub struct NewPartition<'a> {
@@ -82,14 +83,14 @@ pub fn create(parent: &Relation, new: &NewPartition) -> pg_sys::Oid {
 }
 
 /// Attaches a table made by [`create`], with the parent's indexes, row triggers and foreign keys.
-pub fn attach(parent: &Relation, partition: &Relation, bound: *mut pg_sys::PartitionBoundSpec) {
+pub fn attach(parent: &Relation, partition: &Relation, bound: Bound) {
     let name = super::relation::c_string(&partition.name());
     // SAFETY: both relations are open and locked; the sequence is that of DefineRelation with a partition bound.
     unsafe {
         let state = ffi::make_parsestate(std::ptr::null_mut());
-        ffi::check_new_partition_bound(name.as_ptr().cast_mut(), parent.as_ptr(), bound, state);
+        ffi::check_new_partition_bound(name.as_ptr().cast_mut(), parent.as_ptr(), bound.as_ptr(), state);
         ffi::free_parsestate(state);
-        ffi::StorePartitionBound(partition.as_ptr(), parent.as_ptr(), bound);
+        ffi::StorePartitionBound(partition.as_ptr(), parent.as_ptr(), bound.as_ptr());
         ffi::StoreSingleInheritance(partition.oid(), parent.oid(), 1);
         let child = node::object_address(pg_sys::RelationRelationId, partition.oid());
         let referenced = node::object_address(pg_sys::RelationRelationId, parent.oid());
@@ -99,7 +100,7 @@ pub fn attach(parent: &Relation, partition: &Relation, bound: *mut pg_sys::Parti
     }
     clone::indexes(parent, partition);
     clone::row_triggers(parent, partition);
-    clone::foreign_keys(parent, partition);
+    foreign_key::clone(parent, partition);
 }
 
 struct Columns {

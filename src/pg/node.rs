@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use pgrx::{PgBox, pg_sys};
+use pgrx::pg_sys;
 
 use super::ffi;
 
@@ -63,10 +63,4 @@ pub fn make_range_var(schema: &str, name: &str) -> *mut pg_sys::RangeVar {
 /// The object address of a relation, constraint or type.
 pub fn object_address(class: pg_sys::Oid, object: pg_sys::Oid) -> pg_sys::ObjectAddress {
     pg_sys::ObjectAddress { classId: class, objectId: object, objectSubId: 0 }
-}
-
-/// Keeps pgrx's owner type out of signatures: a node made by PostgreSQL.
-pub fn boxed<T>(pointer: *mut T) -> PgBox<T> {
-    // SAFETY: the pointer comes from PostgreSQL's allocator.
-    unsafe { PgBox::from_pg(pointer) }
 }

@@ -89,7 +89,7 @@ struct Bounds {
 }
 
 /// An end of a range: -1 is MINVALUE, 1 MAXVALUE, 0 a position.
-type Bound = (i32, i64);
+type End = (i32, i64);
 
 impl Bounds {
     /// # Safety
@@ -104,7 +104,7 @@ impl Bounds {
         unsafe { (*self.desc).boundinfo.as_ref().map_or(0, |info| info.ndatums as usize) }
     }
 
-    fn bound(self, index: usize) -> Bound {
+    fn bound(self, index: usize) -> End {
         // SAFETY: index < ndatums; range bounds have a kind for each column.
         unsafe {
             let info = &*(*self.desc).boundinfo;
@@ -126,7 +126,7 @@ impl Bounds {
     }
 
     fn slice_before(self, index: usize) -> Slice {
-        let position = |bound: Bound| (bound.0 == 0).then_some(bound.1);
+        let position = |bound: End| (bound.0 == 0).then_some(bound.1);
         Slice {
             start: index.checked_sub(1).and_then(|before| position(self.bound(before))),
             end: (index < self.len()).then(|| position(self.bound(index))).flatten(),
@@ -205,8 +205,19 @@ pub fn root_of(relid: pg_sys::Oid) -> pg_sys::Oid {
     std::iter::successors(Some(relid), |relid| parent_of(*relid)).last().unwrap_or(relid)
 }
 
+/// The bound of a partition to be, a node in the memory context in which it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound(*mut pg_sys::PartitionBoundSpec);
+
+impl Bound {
+    /// PostgreSQL's node.
+    pub(super) fn as_ptr(self) -> *mut pg_sys::PartitionBoundSpec {
+        self.0
+    }
+}
+
 /// `FOR VALUES FROM ... TO ...` for one slice.
-pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> *mut pg_sys::PartitionBoundSpec {
+pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> Bound {
     let datum = |position: Option<i64>, open: pg_sys::PartitionRangeDatumKind::Type| {
         let datum: *mut pg_sys::PartitionRangeDatum = node::make_node(pg_sys::NodeTag::T_PartitionRangeDatum);
         // SAFETY: a fresh node; the Const is of the key's type.
@@ -228,18 +239,18 @@ pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> *mut pg_s
         (*spec).lowerdatums = list::from_pointers([datum(slice.start, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MINVALUE)]);
         (*spec).upperdatums = list::from_pointers([datum(slice.end, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MAXVALUE)]);
     }
-    spec
+    Bound(spec)
 }
 
 /// `FOR VALUES WITH (MODULUS ..., REMAINDER ...)`.
-pub fn hash_bound(modulus: i32, remainder: i32) -> *mut pg_sys::PartitionBoundSpec {
+pub fn hash_bound(modulus: i32, remainder: i32) -> Bound {
     let spec = bound_spec(b'h');
     // SAFETY: a fresh node.
     unsafe {
         (*spec).modulus = modulus;
         (*spec).remainder = remainder;
     }
-    spec
+    Bound(spec)
 }
 
 fn bound_spec(strategy: u8) -> *mut pg_sys::PartitionBoundSpec {

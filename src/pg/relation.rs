@@ -22,7 +22,7 @@ impl Relation {
     pub fn try_open(oid: pg_sys::Oid, lock: u32) -> Option<Self> {
         // SAFETY: try_relation_open checks the OID and returns NULL if there is none.
         let relation = unsafe { ffi::try_relation_open(oid, lock as i32) };
-        (!relation.is_null()).then_some(Self(relation))
+        (!relation.is_null()).then(|| Self(relation))
     }
 
     /// PostgreSQL's own pointer, valid while this lives.
@@ -114,6 +114,13 @@ pub fn name_str(name: &pg_sys::NameData) -> &CStr {
 /// A `name` as a Rust string.
 pub fn name_string(name: &pg_sys::NameData) -> String {
     name_str(name).to_string_lossy().into_owned()
+}
+
+/// True if the schema has a relation of this name.
+pub fn exists(schema: pg_sys::Oid, name: &str) -> bool {
+    let name = c_string(name);
+    // SAFETY: a syscache look-up.
+    unsafe { ffi::get_relname_relid(name.as_ptr(), schema) != pg_sys::InvalidOid }
 }
 
 /// The name of a relation, for messages; its OID if it is gone.

@@ -15,7 +15,7 @@ impl CacheTuple {
     pub fn by_oid(cache: pg_sys::SysCacheIdentifier::Type, oid: pg_sys::Oid) -> Option<Self> {
         // SAFETY: the cache has one key of type oid.
         let tuple = unsafe { ffi::SearchSysCache1(cache as i32, pg_sys::Datum::from(oid)) };
-        (!tuple.is_null()).then_some(Self { tuple, cache: cache as i32 })
+        (!tuple.is_null()).then(|| Self { tuple, cache: cache as i32 })
     }
 
     /// PostgreSQL's tuple, valid while this lives.
@@ -87,7 +87,7 @@ impl CacheTuple {
     pub fn by_keys(cache: pg_sys::SysCacheIdentifier::Type, first: pg_sys::Datum, second: pg_sys::Datum) -> Option<Self> {
         // SAFETY: the cache has two keys of the Datums' types.
         let tuple = unsafe { ffi::SearchSysCache2(cache as i32, first, second) };
-        (!tuple.is_null()).then_some(Self { tuple, cache: cache as i32 })
+        (!tuple.is_null()).then(|| Self { tuple, cache: cache as i32 })
     }
 }
 

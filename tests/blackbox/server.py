@@ -91,8 +91,12 @@ class Server:
         self._postmaster = None
 
     def __enter__(self):
-        self.init()
-        self.start()
+        try:
+            self.init()
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -269,7 +273,7 @@ class Server:
 
     def _status(self):
         """The last line of postmaster.pid, unless a killed server left the file behind."""
-        # The file is written in several steps.
+        # The file may be half written.
         with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
             lines = (self.data / "postmaster.pid").read_text().split("\n")
             return lines[7].strip() if int(lines[0]) == self._postmaster.pid else None

@@ -1,0 +1,261 @@
+//! DDL statements on hypertables: what to check before PostgreSQL runs them, and what to do after.
+
+use pgrx::pg_sys::{self, AlterTableType as Kind};
+
+use crate::catalog::cache;
+use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::error::Result;
+use crate::hypertable::with_options::{self, TableOptions};
+use crate::hypertable::{ddl, dimensions};
+use crate::pg::relation::{optional_string, qualified_name};
+use crate::pg::{ffi, list, node};
+
+/// The relation that a statement names; None if there is none of that name.
+///
+/// # Safety
+/// A RangeVar of the parser's.
+unsafe fn resolve(relation: *mut pg_sys::RangeVar, lock: u32) -> Option<pg_sys::Oid> {
+    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise; InvalidOid if there is none.
+    unsafe {
+        let oid = ffi::RangeVarGetRelidExtended(relation, lock as i32, pg_sys::RVROption::RVR_MISSING_OK, None, std::ptr::null_mut());
+        (oid != pg_sys::InvalidOid).then_some(oid)
+    }
+}
+
+/// # Safety
+/// A RangeVar of the parser's.
+unsafe fn hypertable_of(relation: *mut pg_sys::RangeVar) -> Option<std::rc::Rc<Hypertable>> {
+    if relation.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { resolve(relation, pg_sys::NoLock) }.and_then(cache::find)
+}
+
+/// `CREATE TABLE`: options of ours, and partitions of hypertables.
+///
+/// # Safety
+/// `statement` may be changed.
+pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnOnce()) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (ours, rest) = with_options::split((*statement).options);
+        if ours.is_empty() {
+            let parent = if (*statement).partbound.is_null() { None } else { list::pointers((*statement).inhRelations).first().copied() };
+            forward();
+            if let Some(hypertable) = parent.and_then(|parent| hypertable_of(parent)) {
+                ddl::sync_partitions(&hypertable);
+            }
+            return Ok(());
+        }
+        let options = TableOptions::read(&ours)?;
+        (*statement).options = rest;
+        let relation: *mut pg_sys::RangeVar = ffi::copyObjectImpl((*statement).relation.cast()).cast();
+        let existed = (*statement).if_not_exists && resolve(relation, pg_sys::NoLock).is_some();
+        forward();
+        match resolve(relation, pg_sys::NoLock) {
+            Some(relid) if !existed => options.apply(relid),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `CREATE INDEX`: uniqueness needs every dimension; a TimescaleDB option is taken out.
+///
+/// # Safety
+/// `statement` may be changed.
+pub unsafe fn create_index(statement: *mut pg_sys::IndexStmt) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(hypertable) = hypertable_of((*statement).relation) else { return Ok(()) };
+        let (ours, rest) = with_options::split((*statement).options);
+        if !ours.is_empty() {
+            (*statement).options = rest;
+            crate::pg::guard::notice("the index is created on all chunks in one transaction");
+        }
+        if (*statement).unique {
+            let columns: Vec<String> = list::pointers::<pg_sys::IndexElem>((*statement).indexParams)
+                .into_iter()
+                .filter_map(|element| optional_string((*element).name))
+                .collect();
+            ddl::check_unique(&hypertable, optional_string((*statement).idxname).as_deref(), &columns)?;
+        }
+        Ok(())
+    }
+}
+
+/// `RENAME`: a dimension's column, or the schema of chunks.
+///
+/// # Safety
+/// A RenameStmt.
+pub unsafe fn rename(statement: *mut pg_sys::RenameStmt, forward: impl FnOnce()) {
+    // SAFETY: the caller's promise; the names are read before the statement runs.
+    unsafe {
+        let statement = &*statement;
+        let names = optional_string(statement.subname).zip(optional_string(statement.newname));
+        let column_of = if statement.renameType == pg_sys::ObjectType::OBJECT_COLUMN { hypertable_of(statement.relation) } else { None };
+        forward();
+        let Some((from, to)) = names else { return };
+        if let Some(hypertable) = column_of {
+            ddl::rename_column(&hypertable, &from, &to);
+        } else if statement.renameType == pg_sys::ObjectType::OBJECT_SCHEMA {
+            hypertable_catalog::rename_schema(&from, &to);
+        }
+    }
+}
+
+/// `GRANT` and `REVOKE` on hypertables reach their chunks, unless row security keeps them for the owner.
+///
+/// # Safety
+/// `statement` may be changed.
+pub unsafe fn grant(statement: *mut pg_sys::GrantStmt) {
+    // SAFETY: the caller's promise; table privileges name RangeVars.
+    unsafe {
+        let statement = &mut *statement;
+        if statement.targtype != pg_sys::GrantTargetType::ACL_TARGET_OBJECT || statement.objtype != pg_sys::ObjectType::OBJECT_TABLE {
+            return;
+        }
+        for relation in list::pointers::<pg_sys::RangeVar>(statement.objects) {
+            let Some(hypertable) = hypertable_of(relation) else { continue };
+            let secured = crate::pg::relation::Relation::open(hypertable.relid, pg_sys::AccessShareLock).class().relrowsecurity;
+            if secured {
+                continue;
+            }
+            for oid in ddl::descendants(hypertable.relid, pg_sys::NoLock) {
+                if let Some(chunk) = range_var(oid) {
+                    statement.objects = ffi::lappend(statement.objects, chunk.cast());
+                }
+            }
+        }
+    }
+}
+
+fn range_var(relid: pg_sys::Oid) -> Option<*mut pg_sys::RangeVar> {
+    qualified_name(relid)?;
+    // SAFETY: look-ups of an existing relation.
+    unsafe {
+        let schema = optional_string(ffi::get_namespace_name(ffi::get_rel_namespace(relid)))?;
+        Some(node::make_range_var(&schema, &optional_string(ffi::get_rel_name(relid))?))
+    }
+}
+
+/// `ALTER TABLE` on a hypertable. Other tables go on their usual way.
+///
+/// # Safety
+/// `statement` may be changed.
+pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl FnOnce()) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let statement = &mut *statement;
+        let is_table = statement.objtype == pg_sys::ObjectType::OBJECT_TABLE;
+        let Some(hypertable) = (if is_table { hypertable_of(statement.relation) } else { None }) else {
+            let touches = touched_by_partition_commands(statement);
+            forward();
+            touches.iter().filter_map(|relid| cache::find(*relid)).for_each(|hypertable| ddl::sync_partitions(&hypertable));
+            return Ok(());
+        };
+        let (options, rest): (Vec<_>, Vec<_>) =
+            list::pointers::<pg_sys::AlterTableCmd>(statement.cmds).into_iter().partition(|command| is_options(**command));
+        for command in &rest {
+            check_command(&hypertable, *command)?;
+        }
+        // The statement may scribble on its commands; those to repeat are copied before.
+        let copies: Vec<*mut pg_sys::AlterTableCmd> = rest.iter().map(|command| ffi::copyObjectImpl((*command).cast()).cast()).collect();
+        if !rest.is_empty() {
+            statement.cmds = list::from_pointers(rest);
+            forward();
+        }
+        for command in options {
+            set_options(hypertable.relid, command)?;
+        }
+        for command in copies {
+            follow_command(hypertable.relid, command);
+        }
+        Ok(())
+    }
+}
+
+fn is_options(command: pg_sys::AlterTableCmd) -> bool {
+    matches!(command.subtype, Kind::AT_SetRelOptions | Kind::AT_ResetRelOptions)
+}
+
+/// The roots of hypertables whose tree a statement on another table may change (`ALTER TABLE slice ATTACH PARTITION`).
+unsafe fn touched_by_partition_commands(statement: &pg_sys::AlterTableStmt) -> Vec<pg_sys::Oid> {
+    // SAFETY: a list of AlterTableCmd nodes.
+    unsafe {
+        let changes =
+            list::pointers::<pg_sys::AlterTableCmd>(statement.cmds).into_iter().any(|command| is_partition_command((*command).subtype));
+        if !changes {
+            return Vec::new();
+        }
+        resolve(statement.relation, pg_sys::NoLock).map(crate::pg::partition::root_of).into_iter().collect()
+    }
+}
+
+fn is_partition_command(subtype: Kind::Type) -> bool {
+    matches!(subtype, Kind::AT_AttachPartition | Kind::AT_DetachPartition | Kind::AT_DetachPartitionFinalize)
+}
+
+/// # Safety
+/// A command of an ALTER TABLE on the hypertable.
+unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTableCmd) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let name = optional_string((*command).name).unwrap_or_default();
+        match (*command).subtype {
+            Kind::AT_DropColumn => ddl::check_column_change(hypertable, &name, "drop"),
+            Kind::AT_AlterColumnType => ddl::check_column_change(hypertable, &name, "change the type of"),
+            Kind::AT_DropNotNull => ddl::check_drop_not_null(hypertable, &name),
+            Kind::AT_AddConstraint => {
+                let constraint = &*(*command).def.cast::<pg_sys::Constraint>();
+                let unique = matches!(constraint.contype, pg_sys::ConstrType::CONSTR_PRIMARY | pg_sys::ConstrType::CONSTR_UNIQUE);
+                if !unique || !constraint.indexname.is_null() {
+                    return Ok(());
+                }
+                let columns: Vec<String> =
+                    list::pointers::<pg_sys::String>(constraint.keys).into_iter().filter_map(|key| optional_string((*key).sval)).collect();
+                ddl::check_unique(hypertable, optional_string(constraint.conname).as_deref(), &columns)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// # Safety
+/// A SET or RESET of options on the hypertable.
+unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let reset = (*command).subtype == Kind::AT_ResetRelOptions;
+        let (ours, rest) = with_options::split((*command).def.cast());
+        crate::pg::acl::require_owner(relid)?;
+        with_options::alter(relid, &ours, reset)?;
+        if rest.is_null() { Ok(()) } else { ddl::set_storage_options(&*dimensions::require(relid)?, rest, reset) }
+    }
+}
+
+/// What PostgreSQL does not pass on.
+///
+/// # Safety
+/// A command that was carried out on the hypertable.
+unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (*command).subtype {
+            Kind::AT_ChangeOwner => ddl::follow_owner(relid),
+            Kind::AT_EnableRowSecurity | Kind::AT_DisableRowSecurity => ddl::follow_row_security(relid),
+            Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => ddl::repeat_on_chunks(relid, command, true),
+            Kind::AT_ReplicaIdentity => {
+                // An index belongs to one table: a chunk takes its own part of the hypertable's.
+                crate::hypertable::replica_identity::follow(relid);
+            }
+            subtype if is_partition_command(subtype) => {
+                if let Some(hypertable) = cache::find(relid) {
+                    ddl::sync_partitions(&hypertable);
+                }
+            }
+            _ => {}
+        }
+    }
+}
