@@ -23,7 +23,11 @@ fn interval_arg(args: Args, index: usize) -> Given {
     args.datum(index).map(|datum| (args.arg_type(index), datum))
 }
 
+/// The table that a function is to change. On a replica, and in a read-only transaction, this is the error.
 fn relation_arg(args: Args, index: usize, name: &'static str) -> Result<pg_sys::Oid> {
+    let function = args.function_name();
+    // SAFETY: an ERROR, or nothing.
+    unsafe { ffi::PreventCommandIfReadOnly(crate::pg::relation::c_string(&format!("{function}()")).as_ptr()) };
     args.require(index, name)
 }
 

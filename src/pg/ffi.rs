@@ -223,6 +223,7 @@ postgres! {
     fn get_database_name(dbid: Oid) -> *mut c_char;
     fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
+    fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_rettype(funcid: Oid) -> Oid;
     fn get_func_signature(funcid: Oid, argtypes: *mut *mut Oid, nargs: *mut c_int) -> Oid;
     fn get_index_constraint(indexId: Oid) -> Oid;
