@@ -5,7 +5,10 @@ use std::ffi::CString;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static DEFAULT_CHUNK_TIME_INTERVAL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static ENABLE_CHUNKWISE_AGGREGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ENABLE_NOW_CONSTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_OPTIMIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ENABLE_QUAL_PROPAGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Defines the settings; once, from `_PG_init`.
 pub fn init() {
@@ -18,6 +21,22 @@ pub fn init() {
         GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
+        c"timescaledb.enable_chunkwise_aggregation",
+        c"Aggregate chunk by chunk where that pays",
+        c"",
+        &ENABLE_CHUNKWISE_AGGREGATION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_now_constify",
+        c"Find chunks by now() when a query is planned",
+        c"Conditions such as time > now() - interval then leave out old chunks before the query runs.",
+        &ENABLE_NOW_CONSTIFY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
         c"timescaledb.enable_optimizations",
         c"Adapt query plans to hypertables",
         c"Off: plans are PostgreSQL's own. Inserts still create chunks.",
@@ -25,6 +44,29 @@ pub fn init() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_qual_propagation",
+        c"Copy conditions on time between hypertables that are joined by time",
+        c"",
+        &ENABLE_QUAL_PROPAGATION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+/// Whether aggregation may be done chunk by chunk.
+pub fn enable_chunkwise_aggregation() -> bool {
+    ENABLE_CHUNKWISE_AGGREGATION.get()
+}
+
+/// Whether chunks are found by `now()` when a query is planned.
+pub fn enable_now_constify() -> bool {
+    ENABLE_NOW_CONSTIFY.get()
+}
+
+/// Whether conditions are copied between hypertables that are joined by time.
+pub fn enable_qual_propagation() -> bool {
+    ENABLE_QUAL_PROPAGATION.get()
 }
 
 /// Whether query plans are adapted.

@@ -14,6 +14,7 @@ pub mod ingest;
 #[macro_use]
 pub mod pg;
 mod functions;
+pub mod planner;
 
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pg_test/mod.rs"]
@@ -26,6 +27,7 @@ pub extern "C-unwind" fn _PG_init() {
     if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
         guc::init();
         catalog::cache::init();
+        planner::init();
         hooks::install();
     } else {
         error::Error::new(error::SqlState::NOT_IN_PREREQUISITE_STATE, "timescale_compat must be loaded through shared_preload_libraries")

@@ -5,7 +5,7 @@ use tsc_kernel::axis::Axis;
 
 use super::cache;
 use crate::pg::function::{self, FunctionName};
-use crate::pg::relation::Relation;
+use crate::pg::relation::column_of;
 use crate::pg::table::{self, Key, Row, Table, datum, name_datum};
 
 const TABLE: &str = "dimension";
@@ -91,23 +91,23 @@ fn function_name(row: &Row, index: usize) -> Option<FunctionName> {
     Some((row.name(index)?, row.name(index + 1)?))
 }
 
-fn from_row(row: &Row, relation: &Relation) -> Option<Dimension> {
+fn from_row(row: &Row, relid: pg_sys::Oid) -> Option<Dimension> {
     let column = row.name(3)?;
-    let attribute = relation.attribute(&column)?;
+    let (attribute, column_type) = column_of(relid, &column)?;
     let division = match (row.get::<i64>(4), row.get::<i32>(5)) {
         (Some(interval), _) => Division::Range { interval },
         (None, slices) => Division::Hash { slices: slices? },
     };
     let partitioning_func = function_name(row, 6);
     let type_oid = match &partitioning_func {
-        Some(name) => function::result_type(function::find_for_type(name, attribute.atttypid)?),
-        None => attribute.atttypid,
+        Some(name) => function::result_type(function::find_for_type(name, column_type)?),
+        None => column_type,
     };
     Some(Dimension {
         id: row.get(0)?,
         ordinal: row.get(2)?,
-        attribute: attribute.attnum,
-        column_type: attribute.atttypid,
+        attribute,
+        column_type,
         type_oid,
         column,
         division,
@@ -116,11 +116,11 @@ fn from_row(row: &Row, relation: &Relation) -> Option<Dimension> {
     })
 }
 
-/// The dimensions of a hypertable, the range dimension first. Empty if the relation is gone.
+/// The dimensions of a hypertable, the range dimension first. Empty if the relation is gone. Takes no lock on it: who only looks at
+/// the catalog does not wait for who changes the table, whose invalidation comes with the commit.
 pub fn of_hypertable(hypertable_id: i32, relid: pg_sys::Oid) -> Vec<Dimension> {
     let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
-    let Some(relation) = Relation::try_open(relid, pg_sys::AccessShareLock) else { return Vec::new() };
-    let mut dimensions: Vec<Dimension> = rows_of(&table, hypertable_id).iter().filter_map(|row| from_row(row, &relation)).collect();
+    let mut dimensions: Vec<Dimension> = rows_of(&table, hypertable_id).iter().filter_map(|row| from_row(row, relid)).collect();
     dimensions.sort_by_key(|dimension| dimension.ordinal);
     dimensions
 }

@@ -1,3 +1,12 @@
 //! Chunks: leaf partitions of hypertables.
 
+pub mod attach;
 pub mod create;
+pub mod drop;
+pub mod list;
+pub mod locked;
+pub mod merge;
+pub mod place;
+pub mod size;
+pub mod split;
+pub mod window;

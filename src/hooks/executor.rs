@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use crate::ingest::guard::connect;
+use crate::ingest::routing::note_executor_start;
 use crate::pg::ffi::raw;
 use crate::pg::guard::boundary;
 
@@ -21,6 +22,7 @@ pub fn install() {
 unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: PostgreSQL's own arguments are handed on; no destructor is pending while the executor starts.
     unsafe {
+        note_executor_start();
         match PREVIOUS {
             Some(previous) => previous(query, flags),
             None => raw::standard_ExecutorStart(query, flags),

@@ -3,12 +3,14 @@
 mod ddl;
 mod executor;
 mod object_access;
+mod paths;
 mod planner;
 mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {
     crate::custom::register::<crate::ingest::guard::ChunkGuard>();
+    paths::install();
     planner::install();
     executor::install();
     object_access::install();

@@ -1,12 +1,14 @@
-//! `planner_hook`: plans that write to hypertables get guards.
+//! `planner_hook`: queries on hypertables are said anew before they are planned; plans that write to them get guards.
 
 use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
+use crate::guc;
 use crate::ingest::guard::add_guards;
 use crate::pg::ffi;
 use crate::pg::guard::{boundary, guard};
+use crate::planner;
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
 
@@ -29,6 +31,10 @@ unsafe extern "C-unwind" fn plan(
     // SAFETY: PostgreSQL's own arguments are handed on.
     unsafe {
         boundary(|| {
+            let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
+                planner::rewrite(query, parameters);
+                planner::Session::new()
+            });
             let statement = match PREVIOUS {
                 Some(previous) => guard(|| previous(query, text, options, parameters)),
                 None => ffi::standard_planner(query, text, options, parameters),

@@ -6,8 +6,10 @@ use pgrx::pg_sys;
 
 use super::ddl;
 use crate::error::Result;
+use crate::hypertable::tablespaces;
 use crate::ingest::copy;
 use crate::pg::guard::{boundary, guard};
+use crate::pg::relation::optional_string;
 use crate::pg::{ffi, node, table};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
@@ -111,6 +113,11 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::grant(statement.cast());
                 forward();
             }
+            pg_sys::NodeTag::T_DropTableSpaceStmt => {
+                let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
+                tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
+                forward();
+            }
             _ => forward(),
         }
         Ok(())
@@ -118,8 +125,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 }
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
-    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
-    matches!(tag, T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
+    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
+    matches!(tag, T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {

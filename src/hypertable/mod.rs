@@ -9,4 +9,5 @@ pub mod migrate;
 pub mod partitioning;
 pub mod replica_identity;
 pub mod slice;
+pub mod tablespaces;
 pub mod with_options;

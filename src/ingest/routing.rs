@@ -4,6 +4,8 @@
 //! then is unknown to it. Renewal sets both aside and lets the executor look again; what was set aside is still referred to by
 //! open result relations and pruning steps, so it is released when the statement ends.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pgrx::pg_sys;
 use tsc_kernel::axis::{Axis, Slice};
 
@@ -21,11 +23,29 @@ pub struct SetAside {
     /// The directory by which the node's routing was made. Another ModifyTable of the statement (in a CTE) may have put a
     /// newer one in its place, of which this node's routing knows nothing.
     routed_by: pg_sys::PartitionDirectory,
+    /// The descriptor's memory before the first renewal: it and what is older may be in use by anybody.
+    keep: pg_sys::MemoryContext,
+    /// How many executors had started when the routing was last renewed.
+    starts: u64,
+}
+
+/// How many executors this backend has started.
+static STARTS: AtomicU64 = AtomicU64::new(0);
+
+/// Says that an executor starts: it may pin partition descriptors of its own.
+pub fn note_executor_start() {
+    STARTS.fetch_add(1, Ordering::Relaxed);
 }
 
 impl SetAside {
     /// Nothing yet.
-    pub const NONE: Self = Self { routings: std::ptr::null_mut(), directories: std::ptr::null_mut(), routed_by: std::ptr::null_mut() };
+    pub const NONE: Self = Self {
+        routings: std::ptr::null_mut(),
+        directories: std::ptr::null_mut(),
+        routed_by: std::ptr::null_mut(),
+        keep: std::ptr::null_mut(),
+        starts: 0,
+    };
 
     /// The node's routing has just been set up.
     ///
@@ -69,12 +89,42 @@ pub unsafe fn cover(mtstate: *mut pg_sys::ModifyTableState, axis: Axis, position
             }
             return Ok(Ensured { slice, created: false });
         }
-        let ensured = create::ensure(&root, position)?;
-        root.refresh();
+        if aside.keep.is_null() {
+            aside.keep = partition::descriptor_memory(&root);
+        }
+        // Building a descriptor leaves its scraps in the current context, which may be the query's.
+        let ensured = context::with_temporary(|| {
+            let ensured = create::ensure(&root, position);
+            root.refresh();
+            partition::build_descriptor(&root);
+            ensured
+        })?;
         set_directory_aside(estate, aside);
         renew_routing(mtstate, estate, aside);
+        free_superseded(estate, &root, aside);
         Ok(ensured)
     }
+}
+
+/// Frees the descriptors of earlier renewals, which only routings that were set aside still point to, and never follow: a load
+/// into thousands of new chunks would pile up as many descriptors of thousands of partitions. If an executor started since the
+/// last renewal (a trigger's, a function's), it may have pinned one of them; then they stay until the statement ends. So they do
+/// if another ModifyTable of the statement may route by one.
+///
+/// # Safety
+/// As [`cover`], after a renewal.
+unsafe fn free_superseded(estate: *mut pg_sys::EState, root: &Relation, aside: &mut SetAside) {
+    let starts = STARTS.load(Ordering::Relaxed);
+    // SAFETY: see above.
+    unsafe {
+        let alone = (*estate).es_auxmodifytables.is_null() && (*estate).es_epq_active.is_null();
+        if alone && aside.starts == starts && !aside.keep.is_null() {
+            partition::free_descriptors(root, aside.keep);
+        } else {
+            aside.keep = partition::descriptor_memory(root);
+        }
+    }
+    aside.starts = starts;
 }
 
 /// The slice at `position` in the descriptor by which the statement routes. If it pinned none yet, it will take the relcache's.

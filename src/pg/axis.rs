@@ -58,6 +58,11 @@ pub unsafe fn is_placeable(axis: Axis, datum: pg_sys::Datum) -> bool {
     axis != Axis::Uuid || unsafe { (*datum.cast_mut_ptr::<[u8; 16]>())[6] >> 4 == 7 }
 }
 
+/// A point in TimescaleDB's internal form as a timestamptz; None on an axis of integers.
+pub fn internal_timestamp(axis: Axis, internal: i64) -> Option<pg_sys::Datum> {
+    (!matches!(axis, Axis::Int2 | Axis::Int4 | Axis::Int8)).then(|| pg_sys::Datum::from(Axis::Timestamp.from_internal(internal)))
+}
+
 /// A slice as PostgreSQL writes bounds, for messages.
 pub fn slice_text(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> String {
     let text = |position: Option<i64>, open: &str| position.map_or_else(|| open.to_owned(), |at| value_text(type_oid, datum(axis, at)));

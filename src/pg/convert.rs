@@ -51,7 +51,7 @@ fn convert_index(oid: pg_sys::Oid) {
 }
 
 /// Changes the fixed part of a pg_class row.
-fn update_class(oid: pg_sys::Oid, change: impl FnOnce(&mut pg_sys::FormData_pg_class)) {
+pub fn update_class(oid: pg_sys::Oid, change: impl FnOnce(&mut pg_sys::FormData_pg_class)) {
     // SAFETY: a copy of the tuple is changed and written back.
     unsafe {
         let tuple = ffi::SearchSysCacheCopy(

@@ -14,9 +14,8 @@ impl Args {
     /// An argument of type `interval`, None if NULL.
     pub fn span(self, index: usize) -> Option<Span> {
         self.datum(index).map(|datum| {
-            // SAFETY: the SQL declaration gives the argument the type interval, which is passed by reference.
-            let interval = unsafe { datum.cast_mut_ptr::<pg_sys::Interval>().read() };
-            Span { months: interval.month, days: interval.day, micros: interval.time }
+            // SAFETY: the SQL declaration gives the argument the type interval.
+            unsafe { span_of(datum) }
         })
     }
 
@@ -30,6 +29,16 @@ impl Args {
     pub fn zone(self, index: usize) -> Option<Zone> {
         self.datum(index).map(Zone)
     }
+}
+
+/// The value of an interval.
+///
+/// # Safety
+/// `datum` is a Datum of type interval.
+pub unsafe fn span_of(datum: pg_sys::Datum) -> Span {
+    // SAFETY: an interval is passed by reference.
+    let interval = unsafe { datum.cast_mut_ptr::<pg_sys::Interval>().read() };
+    Span { months: interval.month, days: interval.day, micros: interval.time }
 }
 
 /// A time zone by its name. A name that PostgreSQL does not know is an ERROR when the zone is used.
@@ -102,4 +111,49 @@ pub fn read(type_oid: pg_sys::Oid, text: &str) -> pg_sys::Datum {
         ffi::getTypeInputInfo(type_oid, &mut input, &mut parameter);
         ffi::OidInputFunctionCall(input, text.as_ptr().cast_mut(), parameter, -1)
     }
+}
+
+/// A text (of type text, or a literal of no type yet) as a C string.
+fn c_text(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> *mut std::ffi::c_char {
+    if type_oid == pg_sys::UNKNOWNOID {
+        return datum.cast_mut_ptr();
+    }
+    // SAFETY: a text Datum.
+    unsafe { ffi::text_to_cstring(datum.cast_mut_ptr()) }
+}
+
+/// Reads a text as a value of `target`, by the type's input function.
+pub fn read_text(type_oid: pg_sys::Oid, datum: pg_sys::Datum, target: pg_sys::Oid) -> pg_sys::Datum {
+    // SAFETY: a NUL-terminated string.
+    read(target, &unsafe { CStr::from_ptr(c_text(type_oid, datum)) }.to_string_lossy())
+}
+
+/// True for a text with the digits and hyphens of a UUID.
+pub fn looks_like_uuid(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> bool {
+    // SAFETY: a NUL-terminated string.
+    let text = unsafe { CStr::from_ptr(c_text(type_oid, datum)) }.to_bytes();
+    text.len() == 36 && text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+}
+
+/// Converts between date, timestamp and timestamptz as a cast does, by the session's time zone. A `target` of date is not offered.
+pub fn convert(from: pg_sys::Oid, datum: pg_sys::Datum, target: pg_sys::Oid) -> pg_sys::Datum {
+    let function = match (from, target) {
+        (pg_sys::DATEOID, pg_sys::TIMESTAMPTZOID) => pg_sys::F_TIMESTAMPTZ_DATE,
+        (pg_sys::TIMESTAMPOID, pg_sys::TIMESTAMPTZOID) => pg_sys::F_TIMESTAMPTZ_TIMESTAMP,
+        (pg_sys::DATEOID, pg_sys::TIMESTAMPOID) => pg_sys::F_TIMESTAMP_DATE,
+        (pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPOID) => pg_sys::F_TIMESTAMP_TIMESTAMPTZ,
+        _ => return datum,
+    };
+    // SAFETY: the function takes a value of the type.
+    unsafe { ffi::OidFunctionCall1Coll(pg_sys::Oid::from(function), pg_sys::InvalidOid, datum) }
+}
+
+/// The start of the transaction less an interval, as a timestamp or timestamptz.
+pub fn before_now(target: pg_sys::Oid, interval: pg_sys::Datum) -> pg_sys::Datum {
+    // SAFETY: reads a variable.
+    let now = pg_sys::Datum::from(unsafe { ffi::raw::GetCurrentTransactionStartTimestamp() });
+    let minus = if target == pg_sys::TIMESTAMPTZOID { pg_sys::F_TIMESTAMPTZ_MI_INTERVAL } else { pg_sys::F_TIMESTAMP_MI_INTERVAL };
+    let now = convert(pg_sys::TIMESTAMPTZOID, now, target);
+    // SAFETY: a value of the target type and an interval.
+    unsafe { ffi::OidFunctionCall2Coll(pg_sys::Oid::from(minus), pg_sys::InvalidOid, now, interval) }
 }

@@ -8,6 +8,11 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use pgrx::pg_sys::*;
 
+/// Visits a node of an expression tree or query; true ends the walk.
+pub type TreeWalker = unsafe extern "C-unwind" fn(node: *mut Node, context: *mut c_void) -> bool;
+/// Gives the node that takes a node's place.
+pub type TreeMutator = unsafe extern "C-unwind" fn(node: *mut Node, context: *mut c_void) -> *mut Node;
+
 macro_rules! postgres {
     ($(fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
         /// Unguarded: an ERROR jumps over the Rust frames in between, which must hold no destructor.
@@ -47,6 +52,7 @@ postgres! {
     fn CacheInvalidateRelcache(relation: Relation);
     fn CacheInvalidateRelcacheByRelid(relid: Oid);
     fn CacheRegisterRelcacheCallback(func: RelcacheCallbackFunction, arg: Datum);
+    fn CacheRegisterSyscacheCallback(cacheid: c_int, func: SyscacheCallbackFunction, arg: Datum);
     fn CatalogTupleDelete(heapRel: Relation, tid: ItemPointer);
     fn CatalogTupleInsert(heapRel: Relation, tup: HeapTuple);
     fn CatalogTupleUpdate(heapRel: Relation, otid: ItemPointer, tup: HeapTuple);
@@ -82,6 +88,7 @@ postgres! {
     fn ExecConstraints(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState);
     fn ExecDropSingleTupleTableSlot(slot: *mut TupleTableSlot);
     fn ExecEndNode(node: *mut PlanState);
+    fn ExecFetchSlotHeapTuple(slot: *mut TupleTableSlot, materialize: bool, shouldFree: *mut bool) -> HeapTuple;
     fn ExecFetchSlotHeapTupleDatum(slot: *mut TupleTableSlot) -> Datum;
     fn ExecForceStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool);
     fn ExecInitExpr(node: *mut Expr, parent: *mut PlanState) -> *mut ExprState;
@@ -111,6 +118,7 @@ postgres! {
     fn GetBulkInsertState() -> BulkInsertState;
     fn GetCurrentCommandId(used: bool) -> CommandId;
     fn GetCurrentTimestamp() -> TimestampTz;
+    fn GetCurrentTransactionStartTimestamp() -> TimestampTz;
     fn GetDefaultOpClass(type_id: Oid, am_id: Oid) -> Oid;
     fn GetLatestSnapshot() -> Snapshot;
     fn GetRelationPublications(relid: Oid) -> *mut List;
@@ -119,10 +127,13 @@ postgres! {
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
     fn GetUserNameFromId(roleid: Oid, noerr: bool) -> *mut c_char;
     fn HeapTupleHeaderGetDatum(tuple: HeapTupleHeader) -> Datum;
+    fn HeapTupleSatisfiesVacuum(stup: HeapTuple, OldestXmin: TransactionId, buffer: Buffer) -> HTSV_Result::Type;
+    fn IncrementVarSublevelsUp(node: *mut Node, delta_sublevels_up: c_int, min_sublevels_up: c_int);
     fn InitMaterializedSRF(fcinfo: FunctionCallInfo, flags: bits32);
     fn InitResultRelInfo(resultRelInfo: *mut ResultRelInfo, resultRelationDesc: Relation, resultRelationIndex: Index, partition_root_rri: *mut ResultRelInfo, instrument_options: c_int);
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsSystemRelation(relation: Relation) -> bool;
+    fn LockBuffer(buffer: Buffer, mode: c_int);
     fn LockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn LookupFuncName(funcname: *mut List, nargs: c_int, argtypes: *const Oid, missing_ok: bool) -> Oid;
     fn MakePerTupleExprContext(estate: *mut EState) -> *mut ExprContext;
@@ -131,9 +142,12 @@ postgres! {
     fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextReset(context: MemoryContext);
+    fn MemoryContextSetParent(context: MemoryContext, new_parent: MemoryContext);
+    fn MultiXactIdPrecedes(multi1: MultiXactId, multi2: MultiXactId) -> bool;
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
     fn OidFunctionCall0Coll(functionId: Oid, collation: Oid) -> Datum;
     fn OidFunctionCall1Coll(functionId: Oid, collation: Oid, arg1: Datum) -> Datum;
+    fn OidFunctionCall2Coll(functionId: Oid, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn OidInputFunctionCall(functionId: Oid, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
@@ -151,7 +165,9 @@ postgres! {
     fn RelationDropStorage(rel: Relation);
     fn RelationGetFKeyList(relation: Relation) -> *mut List;
     fn RelationGetIndexList(relation: Relation) -> *mut List;
+    fn RelationGetNumberOfBlocksInFork(relation: Relation, forkNum: ForkNumber::Type) -> BlockNumber;
     fn RelationGetPartitionDesc(rel: Relation, omit_detached: bool) -> PartitionDesc;
+    fn RelationGetSmgr(rel: Relation) -> SMgrRelation;
     fn ReleaseBulkInsertStatePin(bistate: BulkInsertState);
     fn ReleaseSysCache(tuple: HeapTuple);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
@@ -172,6 +188,7 @@ postgres! {
     fn StorePartitionBound(rel: Relation, parent: Relation, bound: *mut PartitionBoundSpec);
     fn StorePartitionKey(rel: Relation, strategy: c_char, partnatts: int16, partattrs: *mut AttrNumber, partexprs: *mut List, partopclass: *mut Oid, partcollation: *mut Oid);
     fn SysCacheGetAttr(cacheId: c_int, tup: HeapTuple, attributeNumber: AttrNumber, isNull: *mut bool) -> Datum;
+    fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
@@ -179,9 +196,14 @@ postgres! {
     fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
+    fn add_exact_object_address(object: *const ObjectAddress, addrs: *mut ObjectAddresses);
+    fn add_path(parent_rel: *mut RelOptInfo, new_path: *mut Path);
     fn assign_expr_collations(pstate: *mut ParseState, expr: *mut Node);
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
+    fn bms_equal(a: *const Bitmapset, b: *const Bitmapset) -> bool;
     fn bms_is_member(x: c_int, a: *const Bitmapset) -> bool;
+    fn bms_next_member(a: *const Bitmapset, prevbit: c_int) -> c_int;
+    fn bms_num_members(a: *const Bitmapset) -> c_int;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn build_attrmap_by_name_if_req(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn canonicalize_qual(qual: *mut Expr, is_check: bool) -> *mut Expr;
@@ -190,13 +212,18 @@ postgres! {
     fn coerce_to_boolean(pstate: *mut ParseState, node: *mut Node, constructName: *const c_char) -> *mut Node;
     fn compute_partition_hash_value(partnatts: c_int, partsupfunc: *mut FmgrInfo, partcollation: *mut Oid, values: *mut Datum, isnull: *mut bool) -> uint64;
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
+    fn contain_subplans(clause: *mut Node) -> bool;
+    fn contain_vars_of_level(node: *mut Node, levelsup: c_int) -> bool;
     fn contain_volatile_functions(clause: *mut Node) -> bool;
     fn copyObjectImpl(obj: *const c_void) -> *mut c_void;
+    fn create_append_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, subpaths: *mut List, partial_subpaths: *mut List, pathkeys: *mut List, required_outer: Relids, parallel_workers: c_int, parallel_aware: bool, rows: f64) -> *mut AppendPath;
+    fn create_index_path(root: *mut PlannerInfo, index: *mut IndexOptInfo, indexclauses: *mut List, indexorderbys: *mut List, indexorderbycols: *mut List, pathkeys: *mut List, indexscandir: ScanDirection::Type, indexonly: bool, required_outer: Relids, loop_count: f64, partial_path: bool) -> *mut IndexPath;
     fn cstring_to_text(s: *const c_char) -> *mut text;
     fn deconstruct_array(array: *mut ArrayType, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char, elemsp: *mut *mut Datum, nullsp: *mut *mut bool, nelemsp: *mut c_int);
     fn defGetBoolean(def: *mut DefElem) -> bool;
     fn defGetString(def: *mut DefElem) -> *mut c_char;
     fn deleteDependencyRecordsFor(classId: Oid, objectId: Oid, skipExtensionDeps: bool) -> c_long;
+    fn deleteDependencyRecordsForClass(classId: Oid, objectId: Oid, refclassId: Oid, deptype: c_char) -> c_long;
     fn equal(a: *const c_void, b: *const c_void) -> bool;
     fn errtable(rel: Relation) -> c_int;
     fn errtablecol(rel: Relation, attnum: c_int) -> c_int;
@@ -219,6 +246,7 @@ postgres! {
     fn get_atttype(relid: Oid, attnum: AttrNumber) -> Oid;
     fn get_atttypetypmodcoll(relid: Oid, attnum: AttrNumber, typid: *mut Oid, typmod: *mut int32, collid: *mut Oid);
     fn get_call_result_type(fcinfo: FunctionCallInfo, resultTypeId: *mut Oid, resultTupleDesc: *mut TupleDesc) -> TypeFuncClass::Type;
+    fn get_commutator(opno: Oid) -> Oid;
     fn get_constraint_name(conoid: Oid) -> *mut c_char;
     fn get_database_name(dbid: Oid) -> *mut c_char;
     fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
@@ -229,8 +257,11 @@ postgres! {
     fn get_index_constraint(indexId: Oid) -> Oid;
     fn get_namespace_name(nspid: Oid) -> *mut c_char;
     fn get_namespace_oid(nspname: *const c_char, missing_ok: bool) -> Oid;
+    fn get_op_opfamily_strategy(opno: Oid, opfamily: Oid) -> c_int;
     fn get_opclass_family(opclass: Oid) -> Oid;
     fn get_opclass_input_type(opclass: Oid) -> Oid;
+    fn get_opcode(opno: Oid) -> RegProcedure;
+    fn get_opfamily_member(opfamily: Oid, lefttype: Oid, righttype: Oid, strategy: int16) -> Oid;
     fn get_opfamily_proc(opfamily: Oid, lefttype: Oid, righttype: Oid, procnum: int16) -> Oid;
     fn get_rel_name(relid: Oid) -> *mut c_char;
     fn get_rel_namespace(relid: Oid) -> Oid;
@@ -262,6 +293,7 @@ postgres! {
     fn index_close(relation: Relation, lockmode: LOCKMODE);
     fn index_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn interval_cmp(fcinfo: FunctionCallInfo) -> Datum;
+    fn is_dummy_rel(rel: *mut RelOptInfo) -> bool;
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
     fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
     fn lappend_oid(list: *mut List, datum: Oid) -> *mut List;
@@ -272,21 +304,27 @@ postgres! {
     fn list_free(list: *mut List);
     fn list_free_deep(list: *mut List);
     fn lookup_type_cache(type_id: Oid, flags: c_int) -> *mut TypeCacheEntry;
+    fn makeBoolExpr(boolop: BoolExprType::Type, args: *mut List, location: c_int) -> *mut Expr;
     fn makeConst(consttype: Oid, consttypmod: int32, constcollid: Oid, constlen: c_int, constvalue: Datum, constisnull: bool, constbyval: bool) -> *mut Const;
     fn makeDefElem(name: *mut c_char, arg: *mut Node, location: c_int) -> *mut DefElem;
+    fn makeFromExpr(fromlist: *mut List, quals: *mut Node) -> *mut FromExpr;
     fn makeFuncExpr(funcid: Oid, rettype: Oid, args: *mut List, funccollid: Oid, inputcollid: Oid, fformat: CoercionForm::Type) -> *mut FuncExpr;
     fn makeInteger(i: c_int) -> *mut Integer;
     fn makeRangeVar(schemaname: *mut c_char, relname: *mut c_char, location: c_int) -> *mut RangeVar;
     fn makeString(str_: *mut c_char) -> *mut String;
+    fn makeTargetEntry(expr: *mut Expr, resno: AttrNumber, resname: *mut c_char, resjunk: bool) -> *mut TargetEntry;
     fn makeVar(varno: c_int, varattno: AttrNumber, vartype: Oid, vartypmod: int32, varcollid: Oid, varlevelsup: Index) -> *mut Var;
     fn make_ands_implicit(clause: *mut Expr) -> *mut List;
     fn make_const(pstate: *mut ParseState, aconst: *mut A_Const) -> *mut Const;
+    fn make_opclause(opno: Oid, opresulttype: Oid, opretset: bool, leftop: *mut Expr, rightop: *mut Expr, opcollid: Oid, inputcollid: Oid) -> *mut Expr;
     fn make_parsestate(parentParseState: *mut ParseState) -> *mut ParseState;
     fn map_variable_attnos(node: *mut Node, target_varno: c_int, sublevels_up: c_int, attno_map: *const AttrMap, to_rowtype: Oid, found_whole_row: *mut bool) -> *mut Node;
+    fn new_object_addresses() -> *mut ObjectAddresses;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
     fn palloc(size: Size) -> *mut c_void;
     fn palloc0(size: Size) -> *mut c_void;
     fn partitioned_table_reloptions(reloptions: Datum, validate: bool) -> *mut bytea;
+    fn partitions_are_ordered(boundinfo: *mut PartitionBoundInfoData, live_parts: *mut Bitmapset) -> bool;
     fn performDeletion(object: *const ObjectAddress, behavior: DropBehavior::Type, flags: c_int);
     fn performMultipleDeletions(objects: *const ObjectAddresses, behavior: DropBehavior::Type, flags: c_int);
     fn pfree(pointer: *mut c_void);
@@ -318,6 +356,7 @@ postgres! {
     fn relation_openrv(relation: *const RangeVar, lockmode: LOCKMODE) -> Relation;
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
+    fn smgrexists(reln: SMgrRelation, forknum: ForkNumber::Type) -> bool;
     fn standard_ExecutorStart(queryDesc: *mut QueryDesc, eflags: c_int);
     fn standard_ProcessUtility(pstmt: *mut PlannedStmt, queryString: *const c_char, readOnlyTree: bool, context: ProcessUtilityContext::Type, params: ParamListInfo, queryEnv: *mut QueryEnvironment, dest: *mut DestReceiver, qc: *mut QueryCompletion);
     fn standard_planner(parse: *mut Query, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut PlannedStmt;
@@ -336,43 +375,55 @@ postgres! {
     fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn untransformRelOptions(options: Datum) -> *mut List;
     fn updateAclDependencies(classId: Oid, objectId: Oid, objectSubId: int32, ownerId: Oid, noldmembers: c_int, oldmembers: *mut Oid, nnewmembers: c_int, newmembers: *mut Oid);
+    fn vacuum_set_xid_limits(rel: Relation, freeze_min_age: c_int, freeze_table_age: c_int, multixact_freeze_min_age: c_int, multixact_freeze_table_age: c_int, oldestXmin: *mut TransactionId, oldestMxact: *mut MultiXactId, freezeLimit: *mut TransactionId, multiXactCutoff: *mut MultiXactId) -> bool;
 
     // Exported by PostgreSQL, not in pgrx's bindings.
     fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
-    fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
-    fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
-    fn getBaseType(typid: Oid) -> Oid;
-    fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
-    fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
-    fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
-    fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
-    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
-    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
-    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
+    fn ConstraintNameIsUsed(conCat: c_uint, objId: Oid, conname: *const c_char) -> bool;
+    fn ConstraintSetParentConstraint(childConstrId: Oid, parentConstrId: Oid, childTableId: Oid);
     fn CreateConstraintEntry(constraintName: *const c_char, constraintNamespace: Oid, constraintType: c_char, isDeferrable: bool, isDeferred: bool, isValidated: bool, parentConstrId: Oid, relId: Oid, constraintKey: *const i16, constraintNKeys: c_int, constraintNTotalKeys: c_int, domainId: Oid, indexRelId: Oid, foreignRelId: Oid, foreignKey: *const i16, pfEqOp: *const Oid, ppEqOp: *const Oid, ffEqOp: *const Oid, foreignNKeys: c_int, foreignUpdateType: c_char, foreignDeleteType: c_char, fkDeleteSetCols: *const i16, numFkDeleteSetCols: c_int, foreignMatchType: c_char, exclOp: *const Oid, conExpr: *mut Node, conBin: *const c_char, conIsLocal: bool, conInhCount: c_int, conNoInherit: bool, is_internal: bool) -> Oid;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);
+    fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn ExecCleanupTupleRouting(mtstate: *mut ModifyTableState, proute: *mut PartitionTupleRouting);
     fn ExecComputeStoredGenerated(resultRelInfo: *mut ResultRelInfo, estate: *mut EState, slot: *mut TupleTableSlot, cmdtype: CmdType::Type);
     fn ExecFindPartition(mtstate: *mut ModifyTableState, rootResultRelInfo: *mut ResultRelInfo, proute: *mut PartitionTupleRouting, slot: *mut TupleTableSlot, estate: *mut EState) -> *mut ResultRelInfo;
     fn ExecSetupPartitionTupleRouting(estate: *mut EState, rel: Relation) -> *mut PartitionTupleRouting;
+    fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
     fn NewRelationCreateToastTable(relOid: Oid, reloptions: Datum);
+    fn RelationGetPartitionKey(rel: Relation) -> PartitionKey;
     fn StoreSingleInheritance(relationId: Oid, parentOid: Oid, seqNumber: i32);
+    fn SystemFuncName(name: *mut c_char) -> *mut List;
+    fn TransferPredicateLocksToHeapRelation(relation: Relation);
+    fn begin_heap_rewrite(old_heap: Relation, new_heap: Relation, oldest_xmin: TransactionId, freeze_xid: TransactionId, cutoff_multi: MultiXactId) -> *mut c_void;
+    fn datumCopy(value: Datum, typByVal: bool, typLen: c_int) -> Datum;
+    fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
+    fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
+    fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
+    fn end_heap_rewrite(state: *mut c_void);
     fn errcode(sqlerrcode: c_int) -> c_int;
     fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
     fn errstart(elevel: c_int, domain: *const c_char) -> bool;
-    fn generateClonedIndexStmt(heapRel: *mut RangeVar, source_idx: Relation, attmap: *const AttrMap, constraintOid: *mut Oid) -> *mut IndexStmt;
-    fn get_partition_parent(relid: Oid, even_if_detached: bool) -> Oid;
-    fn index_get_partition(partition: Relation, indexId: Oid) -> Oid;
-    fn map_partition_varattnos(expr: *mut List, fromrel_varno: c_int, to_rel: Relation, from_rel: Relation) -> *mut List;
-    fn nextval_internal(relid: Oid, check_permissions: bool) -> i64;
-    fn RelationGetPartitionKey(rel: Relation) -> PartitionKey;
-    fn SystemFuncName(name: *mut c_char) -> *mut List;
-    fn ConstraintNameIsUsed(conCat: c_uint, objId: Oid, conname: *const c_char) -> bool;
-    fn datumCopy(value: Datum, typByVal: bool, typLen: c_int) -> Datum;
+    fn expression_tree_mutator(node: *mut Node, mutator: TreeMutator, context: *mut c_void) -> *mut Node;
+    fn expression_tree_walker(node: *mut Node, walker: TreeWalker, context: *mut c_void) -> bool;
     fn find_all_inheritors(parentrelId: Oid, lockmode: LOCKMODE, numparents: *mut *mut List) -> *mut List;
     fn find_inheritance_children(parentrelId: Oid, lockmode: LOCKMODE) -> *mut List;
+    fn finish_heap_swap(OIDOldHeap: Oid, OIDNewHeap: Oid, is_system_catalog: bool, swap_toast_by_content: bool, check_constraints: bool, is_internal: bool, frozenXid: TransactionId, minMulti: MultiXactId, newrelpersistence: c_char);
+    fn generateClonedIndexStmt(heapRel: *mut RangeVar, source_idx: Relation, attmap: *const AttrMap, constraintOid: *mut Oid) -> *mut IndexStmt;
+    fn getBaseType(typid: Oid) -> Oid;
     fn get_partition_ancestors(relid: Oid) -> *mut List;
+    fn get_partition_parent(relid: Oid, even_if_detached: bool) -> Oid;
     fn has_subclass(relationId: Oid) -> bool;
     fn has_superclass(relationId: Oid) -> bool;
+    fn index_get_partition(partition: Relation, indexId: Oid) -> Oid;
+    fn make_new_heap(OIDOldHeap: Oid, NewTableSpace: Oid, NewAccessMethod: Oid, relpersistence: c_char, lockmode: LOCKMODE) -> Oid;
+    fn map_partition_varattnos(expr: *mut List, fromrel_varno: c_int, to_rel: Relation, from_rel: Relation) -> *mut List;
+    fn nextval_internal(relid: Oid, check_permissions: bool) -> i64;
+    fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
+    fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn query_tree_walker(query: *mut Query, walker: TreeWalker, context: *mut c_void, flags: c_int) -> bool;
+    fn rewrite_heap_dead_tuple(state: *mut c_void, old_tuple: HeapTuple) -> bool;
+    fn rewrite_heap_tuple(state: *mut c_void, old_tuple: HeapTuple, new_tuple: HeapTuple);
+    fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
+    fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
 }

@@ -67,7 +67,7 @@ pub fn update_constraints_of(relid: pg_sys::Oid, change: impl Fn(&mut Constraint
 
 const CONSTRAINT_FOREIGN: u8 = b'f';
 /// `ConstraintRelationId`
-const CONSTRAINT_RELATION_ID: pg_sys::Oid = pg_sys::Oid::from_u32(2606);
+pub const CONSTRAINT_RELATION_ID: pg_sys::Oid = pg_sys::Oid::from_u32(2606);
 /// `Anum_pg_constraint_confrelid`
 const ANUM_CONFRELID: u32 = 12;
 /// `Anum_pg_constraint_conrelid`

@@ -272,6 +272,35 @@ pub fn hash_bound_of(relid: pg_sys::Oid) -> Option<(i32, i32)> {
     }
 }
 
+/// The slice of a partition that is divided by range on one column; None if its bound is another one.
+pub fn range_bound_of(axis: Axis, relid: pg_sys::Oid) -> Option<Slice> {
+    // SAFETY: relpartbound of a partition is the text of a PartitionBoundSpec.
+    unsafe {
+        let spec = super::syscache::partition_bound(relid)?;
+        if (*spec).strategy as u8 != b'r' || (*spec).is_default {
+            return None;
+        }
+        Some(Slice { start: range_end(axis, (*spec).lowerdatums), end: range_end(axis, (*spec).upperdatums) })
+    }
+}
+
+/// # Safety
+/// `datums` is one end of a range bound on a column of the axis's type.
+unsafe fn range_end(axis: Axis, datums: *mut pg_sys::List) -> Option<i64> {
+    // SAFETY: a stored bound holds Consts, or neither value for MINVALUE and MAXVALUE.
+    unsafe {
+        let datum = *list::pointers::<pg_sys::PartitionRangeDatum>(datums).first()?;
+        ((*datum).kind == pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_VALUE)
+            .then(|| axis::position(axis, (*(*datum).value.cast::<pg_sys::Const>()).constvalue))
+    }
+}
+
+/// The direct partitions of a table as pg_inherits has them, without a lock.
+pub fn children_unlocked(relid: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: a catalog scan; the list holds OIDs.
+    unsafe { list::oids(ffi::find_inheritance_children(relid, pg_sys::NoLock as i32)) }
+}
+
 /// The partition hash of a value (None is NULL) by the key of a table that is partitioned by hash on one column.
 pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
     let Some(key) = key(relation) else { return 0 };
@@ -279,4 +308,46 @@ pub fn hash_of(relation: &Relation, value: Option<pg_sys::Datum>) -> u64 {
     let mut collation = [key.collation];
     // SAFETY: one-element arrays for a key of one column, whose support function lives in the relcache.
     unsafe { ffi::compute_partition_hash_value(1, key.support, collation.as_mut_ptr(), values.as_mut_ptr(), nulls.as_mut_ptr()) }
+}
+
+/// Builds the relation's partition descriptor if it is out of date.
+pub fn build_descriptor(relation: &Relation) {
+    // SAFETY: a partitioned relation.
+    unsafe { ffi::RelationGetPartitionDesc(relation.as_ptr(), true) };
+}
+
+/// The memory of the relation's newest partition descriptor; older ones that may still be in use are its children, each below
+/// the next newer one (`RelationBuildPartitionDesc`). NULL if none was built yet.
+pub fn descriptor_memory(relation: &Relation) -> pg_sys::MemoryContext {
+    // SAFETY: an open relation.
+    unsafe { (*relation.as_ptr()).rd_pdcxt }
+}
+
+/// Frees the descriptors between the newest one and `keep`. PostgreSQL would keep them until nobody has the relation open.
+///
+/// # Safety
+/// Nobody holds a pointer to a descriptor that is newer than `keep` and older than the newest.
+pub unsafe fn free_descriptors(relation: &Relation, keep: pg_sys::MemoryContext) {
+    // SAFETY: contexts hang below each other, one child each; a chain of another shape is left alone.
+    unsafe {
+        let newest = descriptor_memory(relation);
+        if newest.is_null() || newest == keep || (*newest).firstchild == keep {
+            return;
+        }
+        let mut context = newest;
+        while !context.is_null() && context != keep {
+            let child = (*context).firstchild;
+            if !child.is_null() && !(*child).nextchild.is_null() {
+                return;
+            }
+            context = child;
+        }
+        let superseded = (*newest).firstchild;
+        if !context.is_null() {
+            ffi::MemoryContextSetParent(keep, newest);
+        }
+        if !superseded.is_null() {
+            ffi::MemoryContextDelete(superseded);
+        }
+    }
 }

@@ -142,6 +142,22 @@ pub fn qualified_name(oid: pg_sys::Oid) -> Option<String> {
     }
 }
 
+/// A column's attribute number and type by its name, without a lock on the relation; None if there is no such column.
+pub fn column_of(relid: pg_sys::Oid, name: &str) -> Option<(i16, pg_sys::Oid)> {
+    let name = c_string(name);
+    // SAFETY: syscache look-ups.
+    unsafe {
+        let attribute = ffi::get_attnum(relid, name.as_ptr());
+        (attribute > 0).then(|| (attribute, ffi::get_atttype(relid, attribute)))
+    }
+}
+
+/// The schema of a relation; None if it is gone.
+pub fn schema_name(oid: pg_sys::Oid) -> Option<String> {
+    // SAFETY: a palloc'd name or NULL.
+    unsafe { optional_string(ffi::get_namespace_name(ffi::get_rel_namespace(oid))) }
+}
+
 /// An identifier, quoted if it must be.
 pub fn quote_identifier(name: &str) -> String {
     let text = c_string(name);

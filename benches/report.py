@@ -1,0 +1,140 @@
+"""Results as a table on standard output and as docs/benchmarks.md."""
+
+import itertools
+import os
+import platform
+import re
+import subprocess
+from datetime import date
+from pathlib import Path
+
+from cluster import ROOT, SETTINGS, Cluster
+from legs import HYPER_LEGS, NATIVE, PLAIN, Leg
+from measure import Measurement
+from sql import scalar
+
+Sections = dict[str, list[Measurement]]
+HEAD = ("what", "unit", "plain", "native", "hypertable", "to native", "quartiles", "CPU to native", "to plain", "goal", "reached")
+
+
+def rows(measurements: list[Measurement]) -> list[tuple[str, ...]]:
+    """A row for each measurement and each way of having a hypertable."""
+    return [row(m, leg) for m in measurements for leg in HYPER_LEGS if leg in m.legs]
+
+
+def row(m: Measurement, leg: Leg) -> tuple[str, ...]:
+    new = ", new chunks" if not leg.premade and any(other.premade and other in HYPER_LEGS for other in m.legs) else ""
+    to_native, to_plain = m.ratio(leg, NATIVE), m.ratio(leg, PLAIN)
+    cpu = m.cpu_ratio(leg, NATIVE)
+    return (
+        m.name + new,
+        m.unit,
+        number(m.shown(PLAIN)) if PLAIN in m.legs else "",
+        number(m.shown(NATIVE)),
+        number(m.shown(leg)),
+        f"{to_native[0]:.2f}" if to_native else "n/a",
+        f"{to_native[1]:.2f} to {to_native[2]:.2f}" if to_native and len(m.samples[leg]) > 1 else "",
+        f"{cpu:.2f}" if cpu else "",
+        f"{to_plain[0]:.2f}" if to_plain else "",
+        goal(m),
+        reached(m, leg),
+    )
+
+
+def reached(m: Measurement, leg: Leg) -> str:
+    if m.cost(leg) is None:
+        return "n/a"
+    verdict = {True: "yes", False: "NO", None: ""}[m.reached(leg)]
+    return verdict + "?" if m.unsure(leg) else verdict
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def goal(m: Measurement) -> str:
+    if m.goal is None:
+        return ""
+    if m.goal.partner is None:
+        return f"{m.goal.limit:g} {m.unit}"
+    return f"{m.goal.limit:.2f} of {m.goal.partner.title}"
+
+
+def failures(sections: Sections) -> list[str]:
+    """What was not measured, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for measurement in itertools.chain(*sections.values()):
+        for leg, why in measurement.failures.items():
+            by_reason.setdefault(f"{leg.title}: {why}", []).append(measurement.name)
+    return [f"{why} ({some(names)})" for why, names in by_reason.items()]
+
+
+def some(names: list[str], limit: int = 5) -> str:
+    more = [f"and {len(names) - limit} more"] if len(names) > limit else []
+    return "; ".join(names[:limit] + more)
+
+
+def missed(sections: Sections) -> int:
+    return sum(m.reached(leg) is False for m in itertools.chain(*sections.values()) for leg in HYPER_LEGS if leg in m.legs)
+
+
+def text(sections: Sections) -> str:
+    lines = []
+    for title, measurements in sections.items():
+        table = [HEAD, *rows(measurements)]
+        widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
+        lines += ["", title]
+        for line in table:
+            cells = [cell.ljust(width) if column < 2 else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, widths))]
+            lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def markdown(sections: Sections, broken: list[str], cluster: Cluster, load: tuple[float, float]) -> str:
+    parts = [INTRODUCTION, machine(cluster, load)]
+    for title, measurements in sections.items():
+        parts.append(f"## {title}\n")
+        for line in (HEAD, ("---", "---", *["---:"] * (len(HEAD) - 2)), *rows(measurements)):
+            parts.append("| " + " | ".join(line) + " |")
+        parts.append("")
+    failed = failures(sections) + broken
+    if failed:
+        parts += ["## Not measured\n", *(f"- {line}" for line in failed), ""]
+    return "\n".join(parts)
+
+
+INTRODUCTION = """# Benchmarks
+
+Written by `make bench`; `benches/README.md` says what is measured and how. A ratio is a cost by its partner's cost in the same
+round, so 1.03 is 3 % slower (or larger); it is the median over the rounds, with the quartiles beside it, and "yes?" and "NO?" mark
+goals that lie between the quartiles. "CPU to native" is the same for the processor time of the sessions, which other programs on the
+machine disturb less. The other numbers are only context: they belong to the machine.
+"""
+
+
+def machine(cluster: Cluster, load: tuple[float, float]) -> str:
+    settings = ", ".join(f"`{name} = {value}`" for name, value in SETTINGS.items())
+    with cluster.connect() as conn:
+        version = scalar(conn, "SHOW server_version")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    lines = [
+        f"- {date.today()}, commit {commit()}",
+        f"- {cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB of memory, {platform.system()} {platform.release()}",
+        f"- load average before the run {load[0]:.1f}, after it {load[1]:.1f}",
+        f"- PostgreSQL {version}: {settings}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cpu_model() -> str:
+    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    return found.group(1) if found else platform.machine()
+
+
+def commit() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False).stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")

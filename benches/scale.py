@@ -1,0 +1,54 @@
+"""How much is measured: the full run, and a quick one that only shows that everything works."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+CHUNK = timedelta(hours=12)
+HOURS = 72
+
+
+@dataclass(frozen=True)
+class Scale:
+    copy_hosts: int
+    insert_hosts: int
+    rounds: int
+    transactions: int
+    planning_chunks: tuple[int, ...]
+    planning_seconds: float
+    memory_chunks: int
+    creation_at: tuple[int, ...]
+    creations: int
+    query_hosts: int
+    query_rounds: int
+    query_variants: int
+
+
+FULL = Scale(
+    copy_hosts=25,
+    insert_hosts=12,
+    rounds=15,
+    transactions=20_000,
+    planning_chunks=(10, 1_000, 5_000),
+    planning_seconds=10,
+    memory_chunks=2_000,
+    creation_at=(0, 100, 1_000, 2_000, 5_000),
+    creations=20,
+    query_hosts=400,
+    query_rounds=7,
+    query_variants=3,
+)
+
+QUICK = Scale(
+    copy_hosts=3,
+    insert_hosts=2,
+    rounds=3,
+    transactions=1_000,
+    planning_chunks=(10, 100),
+    planning_seconds=0.5,
+    memory_chunks=100,
+    creation_at=(0, 50),
+    creations=5,
+    query_hosts=10,
+    query_rounds=2,
+    query_variants=2,
+)

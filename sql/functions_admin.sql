@@ -1,0 +1,28 @@
+-- What scripts written for TimescaleDB call around a restore. Here a dump restores as any other; the calls are accepted.
+CREATE FUNCTION timescaledb_pre_restore() RETURNS boolean LANGUAGE sql RETURN true;
+CREATE FUNCTION timescaledb_post_restore() RETURNS boolean LANGUAGE sql RETURN true;
+
+-- Nothing is collected, and nothing is sent.
+CREATE FUNCTION get_telemetry_report() RETURNS jsonb LANGUAGE sql STABLE
+    RETURN pg_catalog.jsonb_build_object(
+        'telemetry', 'off',
+        'note', 'timescale_compat collects nothing and sends nothing',
+        'extension', 'timescale_compat',
+        'extension_version', (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescale_compat'),
+        'postgresql_version', pg_catalog.current_setting('server_version'));
+
+CREATE FUNCTION _timescaledb_functions.start_background_workers()
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_background_workers' LANGUAGE c VOLATILE;
+CREATE FUNCTION _timescaledb_functions.stop_background_workers()
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_background_workers' LANGUAGE c VOLATILE;
+CREATE FUNCTION _timescaledb_functions.restart_background_workers()
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_background_workers' LANGUAGE c VOLATILE;
+
+CREATE FUNCTION _timescaledb_functions.tsl_loaded() RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true;
+
+CREATE FUNCTION enable_chunk_skipping(hypertable regclass, column_name name, if_not_exists boolean = FALSE)
+    RETURNS TABLE (column_stats_id int, enabled boolean)
+    AS 'MODULE_PATHNAME', 'tsc_chunk_skipping' LANGUAGE c VOLATILE ROWS 1;
+CREATE FUNCTION disable_chunk_skipping(hypertable regclass, column_name name, if_not_exists boolean = FALSE)
+    RETURNS TABLE (hypertable_id int, column_name name, disabled boolean)
+    AS 'MODULE_PATHNAME', 'tsc_chunk_skipping' LANGUAGE c VOLATILE ROWS 1;

@@ -1,0 +1,232 @@
+//! Expression trees of queries, read and built.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::NodeTag;
+
+use super::{ffi, list, node};
+
+/// A node of an expression tree. It belongs to a query that is being planned and outlives every `Expr` made from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expr(*mut pg_sys::Node);
+
+/// A column of a relation of some query level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The index of the relation in the range table, from 1.
+    pub relation: usize,
+    /// The attribute number.
+    pub attribute: i16,
+}
+
+/// What a comparison of a btree operator family says of its left side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `=`
+    Equal,
+    /// `>=`
+    GreaterEqual,
+    /// `>`
+    Greater,
+}
+
+impl Comparison {
+    fn from_strategy(strategy: i32) -> Option<Self> {
+        Some(match strategy {
+            1 => Self::Less,
+            2 => Self::LessEqual,
+            3 => Self::Equal,
+            4 => Self::GreaterEqual,
+            5 => Self::Greater,
+            _ => return None,
+        })
+    }
+
+    fn strategy(self) -> i16 {
+        match self {
+            Self::Less => 1,
+            Self::LessEqual => 2,
+            Self::Equal => 3,
+            Self::GreaterEqual => 4,
+            Self::Greater => 5,
+        }
+    }
+}
+
+impl Expr {
+    /// # Safety
+    /// `pointer` is a node that is alive, and not changed in place, as long as this and what is read from it.
+    pub unsafe fn new<T>(pointer: *mut T) -> Self {
+        Self(pointer.cast())
+    }
+
+    /// PostgreSQL's pointer.
+    pub fn as_ptr<T>(self) -> *mut T {
+        self.0.cast()
+    }
+
+    /// The node as a `T`, if it has that tag.
+    fn cast<'a, T>(self, tag: NodeTag) -> Option<&'a T> {
+        // SAFETY: `new`'s promise; a node with the tag is a `T`.
+        unsafe { (node::tag(self.0) == tag).then(|| &*self.0.cast::<T>()) }
+    }
+
+    /// Its type.
+    pub fn type_oid(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprType(self.0) }
+    }
+
+    /// A deep copy.
+    #[must_use]
+    pub fn copy(self) -> Self {
+        // SAFETY: `new`'s promise.
+        Self(unsafe { ffi::copyObjectImpl(self.0.cast()) }.cast())
+    }
+
+    /// Whether it is equal to another, as PostgreSQL compares trees.
+    pub fn equals(self, other: Self) -> bool {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::equal(self.0.cast(), other.0.cast()) }
+    }
+
+    /// The operator and both arguments of a binary operator.
+    pub fn as_operator(self) -> Option<(pg_sys::Oid, Self, Self)> {
+        let operator: &pg_sys::OpExpr = self.cast(NodeTag::T_OpExpr)?;
+        match self.elements(operator.args)[..] {
+            [left, right] => Some((operator.opno, left, right)),
+            _ => None,
+        }
+    }
+
+    /// The function and the arguments of a call.
+    pub fn as_call(self) -> Option<(pg_sys::Oid, Vec<Self>)> {
+        let call: &pg_sys::FuncExpr = self.cast(NodeTag::T_FuncExpr)?;
+        Some((call.funcid, self.elements(call.args)))
+    }
+
+    /// An aggregate of this query level.
+    pub fn as_aggregate<'a>(self) -> Option<&'a pg_sys::Aggref> {
+        self.cast(NodeTag::T_Aggref).filter(|aggregate: &&pg_sys::Aggref| aggregate.agglevelsup == 0)
+    }
+
+    /// A constant that is not NULL: its type and value.
+    pub fn as_const(self) -> Option<(pg_sys::Oid, pg_sys::Datum)> {
+        let constant: &pg_sys::Const = self.cast(NodeTag::T_Const)?;
+        (!constant.constisnull).then_some((constant.consttype, constant.constvalue))
+    }
+
+    /// A column of this query level.
+    pub fn as_column(self) -> Option<Column> {
+        let var: &pg_sys::Var = self.cast(NodeTag::T_Var)?;
+        (var.varlevelsup == 0 && var.varno > 0).then_some(Column { relation: var.varno as usize, attribute: var.varattno })
+    }
+
+    /// `CURRENT_TIMESTAMP` and the like.
+    pub fn as_clock(self) -> Option<pg_sys::SQLValueFunctionOp::Type> {
+        self.cast(NodeTag::T_SQLValueFunction).map(|value: &pg_sys::SQLValueFunction| value.op)
+    }
+
+    /// The arguments of AND (true) or OR (false).
+    pub fn as_and_or(self) -> Option<(bool, Vec<Self>)> {
+        let junction: &pg_sys::BoolExpr = self.cast(NodeTag::T_BoolExpr)?;
+        let is_and = match junction.boolop {
+            pg_sys::BoolExprType::AND_EXPR => true,
+            pg_sys::BoolExprType::OR_EXPR => false,
+            _ => return None,
+        };
+        Some((is_and, self.elements(junction.args)))
+    }
+
+    /// The nodes of a list that belongs to this expression.
+    fn elements(self, list: *mut pg_sys::List) -> Vec<Self> {
+        // SAFETY: the lists of expression nodes hold nodes.
+        unsafe { list::pointers(list) }.into_iter().map(Self).collect()
+    }
+
+    /// Whether it has columns of this query level, subqueries or volatile functions: then it has no one value in a scan.
+    pub fn varies(self) -> bool {
+        // SAFETY: `new`'s promise; none of the three changes the tree.
+        unsafe { ffi::contain_vars_of_level(self.0, 0) || ffi::contain_subplans(self.0) || ffi::contain_volatile_functions(self.0) }
+    }
+
+    /// What a binary operator compares, by the default order of the left side's type.
+    pub fn as_comparison(self) -> Option<(Comparison, Self, Self)> {
+        let (operator, left, right) = self.as_operator()?;
+        Some((comparison_of(operator, left.type_oid())?, left, right))
+    }
+
+    /// The same comparison with its sides exchanged.
+    pub fn commuted(self) -> Option<Self> {
+        let (operator, left, right) = self.as_operator()?;
+        // SAFETY: a syscache look-up.
+        let commutator = unsafe { ffi::get_commutator(operator) };
+        (commutator != pg_sys::InvalidOid).then(|| operator_call(commutator, right, left))
+    }
+}
+
+fn order_of(type_oid: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: entries of the type cache live as long as the backend.
+    unsafe { (*ffi::lookup_type_cache(type_oid, pg_sys::TYPECACHE_BTREE_OPFAMILY as i32)).btree_opf }
+}
+
+fn comparison_of(operator: pg_sys::Oid, left: pg_sys::Oid) -> Option<Comparison> {
+    // SAFETY: a syscache look-up; 0 if the operator is not of the family.
+    Comparison::from_strategy(unsafe { ffi::get_op_opfamily_strategy(operator, order_of(left)) })
+}
+
+fn operator_call(operator: pg_sys::Oid, left: Expr, right: Expr) -> Expr {
+    // SAFETY: both arguments are expressions of the operator's types, of types without collation.
+    Expr(unsafe {
+        ffi::make_opclause(operator, pg_sys::BOOLOID, false, left.as_ptr(), right.as_ptr(), pg_sys::InvalidOid, pg_sys::InvalidOid).cast()
+    })
+}
+
+/// `left op right` by the default order of the left side's type; None if it does not compare with the right side's. The
+/// arguments are copied.
+pub fn compare(left: Expr, comparison: Comparison, right: Expr) -> Option<Expr> {
+    let (left_type, right_type) = (left.type_oid(), right.type_oid());
+    // SAFETY: a syscache look-up.
+    let operator = unsafe { ffi::get_opfamily_member(order_of(left_type), left_type, right_type, comparison.strategy()) };
+    (operator != pg_sys::InvalidOid).then(|| operator_call(operator, left.copy(), right.copy()))
+}
+
+/// A constant of a type that is passed by value.
+pub fn constant(type_oid: pg_sys::Oid, value: pg_sys::Datum) -> Expr {
+    // SAFETY: callers pass types of integers, dates and times.
+    Expr(unsafe { node::make_const(type_oid, value) }.cast())
+}
+
+/// AND (true) or OR (false) of expressions; the expression itself if it is one.
+pub fn junction(is_and: bool, parts: &[Expr]) -> Expr {
+    if let [only] = parts {
+        return *only;
+    }
+    let operation = if is_and { pg_sys::BoolExprType::AND_EXPR } else { pg_sys::BoolExprType::OR_EXPR };
+    // SAFETY: a list of boolean expressions.
+    Expr(unsafe { ffi::makeBoolExpr(operation, list::from_pointers(parts.iter().map(|part| part.0)), -1) }.cast())
+}
+
+/// Folds what is constant, parameters of known value included.
+pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
+    let global: *mut pg_sys::PlannerGlobal = node::make_node(NodeTag::T_PlannerGlobal);
+    let root: *mut pg_sys::PlannerInfo = node::make_node(NodeTag::T_PlannerInfo);
+    // SAFETY: eval_const_expressions takes from its root the parameters, and adds dependencies to it. It copies what it changes.
+    unsafe {
+        (*global).boundParams = parameters;
+        (*root).glob = global;
+        Expr(ffi::eval_const_expressions(root, expr.copy().0))
+    }
+}
+
+/// The operators that sort a type's values and find them equal, by its default order.
+pub fn sort_operators(type_oid: pg_sys::Oid, descending: bool) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
+    let flags = pg_sys::TYPECACHE_LT_OPR | pg_sys::TYPECACHE_GT_OPR | pg_sys::TYPECACHE_EQ_OPR;
+    // SAFETY: entries of the type cache live as long as the backend.
+    let entry = unsafe { &*ffi::lookup_type_cache(type_oid, flags as i32) };
+    let sort = if descending { entry.gt_opr } else { entry.lt_opr };
+    (sort != pg_sys::InvalidOid && entry.eq_opr != pg_sys::InvalidOid).then_some((sort, entry.eq_opr))
+}
