@@ -5,4 +5,5 @@ mod copy_rows;
 pub mod guard;
 mod merge;
 pub mod routing;
+pub mod serializable;
 mod slice_guard;
