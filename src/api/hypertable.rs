@@ -23,7 +23,11 @@ fn interval_arg(args: Args, index: usize) -> Given {
     args.datum(index).map(|datum| (args.arg_type(index), datum))
 }
 
+/// The table that a function is to change. On a replica, and in a read-only transaction, this is the error.
 fn relation_arg(args: Args, index: usize, name: &'static str) -> Result<pg_sys::Oid> {
+    let function = args.function_name();
+    // SAFETY: an ERROR, or nothing.
+    unsafe { ffi::PreventCommandIfReadOnly(crate::pg::relation::c_string(&format!("{function}()")).as_ptr()) };
     args.require(index, name)
 }
 
@@ -72,13 +76,13 @@ fn schema_and_name(relid: pg_sys::Oid) -> (String, String) {
     }
 }
 
-/// A value of `_timescaledb_internal.dimension_info`.
+/// A value of `_timescaledb_functions.dimension_info`.
 enum DimensionInfo {
     Range { column: String, interval: Given, function: Option<pg_sys::Oid> },
     Hash(HashRequest),
 }
 
-/// The fields of `_timescaledb_internal.dimension_info`, in order.
+/// The fields of `_timescaledb_functions.dimension_info`, in order.
 mod info {
     pub const COLUMN: i16 = 1;
     pub const KIND: i16 = 2;

@@ -3,14 +3,15 @@
 //! Whoever creates holds ShareUpdateExclusiveLock on the hypertable until its transaction ends, so that one of two sessions that
 //! need the same chunk waits for the other and then finds it there. Inserts into existing chunks and readers do not wait.
 
+use pgrx::pg_sys;
 use tsc_kernel::axis::Slice;
 
 use crate::catalog::cache;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::slice;
-use crate::pg::context;
 use crate::pg::partition::{self, Found};
 use crate::pg::relation::Relation;
+use crate::pg::{context, ffi};
 
 /// The slice that now covers a value.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,9 @@ pub fn ensure(root: &Relation, position: i64) -> Result<Ensured> {
         Found::Partition(partition) => return Ok(Ensured { slice: partition.slice, created: false }),
         Found::Gap(gap) => gap,
     };
+    // A chunk is written that the readers of the hypertable had no chance to lock (see ingest::serializable).
+    // SAFETY: an open relation; an ERROR if this can't be serialised.
+    unsafe { ffi::CheckForSerializableConflictIn(root.as_ptr(), std::ptr::null_mut(), pg_sys::InvalidBlockNumber) };
     // The interval may have changed since the neighbours were made: never overlap them.
     let wanted = axis.slice(position, interval).cut(gap.start, gap.end);
     context::with_temporary(|| context::as_user(root.class().relowner, || slice::create(root, &hypertable, wanted)))?;

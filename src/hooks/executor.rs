@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use crate::ingest::guard::connect;
 use crate::ingest::routing::note_executor_start;
+use crate::ingest::serializable;
 use crate::pg::ffi::raw;
 use crate::pg::guard::boundary;
 
@@ -26,6 +27,12 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
         match PREVIOUS {
             Some(previous) => previous(query, flags),
             None => raw::standard_ExecutorStart(query, flags),
+        }
+        if pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 {
+            boundary(|| {
+                serializable::note_reads(query);
+                Ok(())
+            });
         }
         if (*query).operation != pg_sys::CmdType::CMD_SELECT || !(*(*query).estate).es_auxmodifytables.is_null() {
             boundary(|| {

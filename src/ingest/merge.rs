@@ -48,10 +48,16 @@ pub unsafe fn cover_actions(state: &mut State<ChunkGuard>, row: *mut pg_sys::Tup
         ffi::MemoryContextReset((*actions.context).ecxt_per_tuple_memory);
         (*actions.context).ecxt_innertuple = row;
         (*actions.context).ecxt_outertuple = std::ptr::null_mut();
+        // A match that another session deletes at this moment becomes a row without one.
+        let may_vanish = matched.is_some_and(|relation| fetch_old(actions, relation, row) && is_being_changed((*relation).ri_oldTupleSlot));
+        let mut inserts = matched.is_none() || may_vanish;
         let mut action = actions.first;
         while let Some(current) = action.as_ref() {
             action = current.next;
-            if current.matched != matched.is_some() || matched.is_some_and(|relation| relation != current.relation) {
+            if !current.matched && !inserts {
+                continue;
+            }
+            if current.matched && matched != Some(current.relation) {
                 continue;
             }
             if current.matched {
@@ -64,9 +70,7 @@ pub unsafe fn cover_actions(state: &mut State<ChunkGuard>, row: *mut pg_sys::Tup
             if !current.key.is_null() {
                 cover_key(state, evaluate(current.key, actions.context))?;
             }
-            if !current.matched {
-                break;
-            }
+            inserts = inserts && current.matched;
         }
     }
     Ok(())
@@ -140,6 +144,18 @@ unsafe fn fetch_old(actions: &Actions, relation: *mut pg_sys::ResultRelInfo, row
         });
         (*actions.context).ecxt_scantuple = old;
         fetched
+    }
+}
+
+/// True if a transaction has deleted or updated the row, or is about to.
+///
+/// # Safety
+/// A slot with a heap tuple that [`fetch_old`] read.
+unsafe fn is_being_changed(row: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let tuple = (*row.cast::<pg_sys::HeapTupleTableSlot>()).tuple;
+        !tuple.is_null() && (u32::from((*(*tuple).t_data).t_infomask) & (pg_sys::HEAP_XMAX_INVALID | pg_sys::HEAP_XMAX_LOCK_ONLY)) == 0
     }
 }
 

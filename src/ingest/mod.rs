@@ -6,4 +6,5 @@ pub mod guard;
 pub mod intake;
 mod merge;
 pub mod routing;
+pub mod serializable;
 mod slice_guard;

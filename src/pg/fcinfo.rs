@@ -24,6 +24,14 @@ impl Args {
         self.0
     }
 
+    /// The name by which the function was called.
+    pub fn function_name(self) -> String {
+        // SAFETY: flinfo is NULL in a direct call only; the name is palloc'd.
+        unsafe {
+            (*self.0).flinfo.as_ref().and_then(|info| super::relation::optional_string(ffi::get_func_name(info.fn_oid))).unwrap_or_default()
+        }
+    }
+
     /// The number of arguments passed.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks whether a call has arguments")]
     pub fn len(self) -> usize {

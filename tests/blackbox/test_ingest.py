@@ -38,4 +38,17 @@ def test_the_ends_of_time_have_chunks(points, when):
 def test_a_row_without_a_time_is_refused(points):
     with pytest.raises(psycopg.errors.NotNullViolation):
         points.execute("INSERT INTO t VALUES (NULL, 1)")
-    assert points.execute("SELECT count(*) FROM show_chunks('t')").fetchone() == (0,)
+    assert points.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 't'::regclass").fetchone() == (0,)
+
+
+def test_the_session_that_used_the_indexes_of_a_converted_table_may_drop_it(db):
+    for _ in range(20):
+        db.execute("CREATE TABLE used (time timestamptz NOT NULL, id int, PRIMARY KEY (id, time))")
+        db.execute("CREATE INDEX ON used (id) WHERE id > 2")
+        db.execute(f"INSERT INTO used {series(1, 30)}")
+        db.execute("SET enable_seqscan = off")
+        db.execute("SELECT * FROM used WHERE id = 3")
+        db.execute("SELECT create_hypertable('used', 'time', migrate_data => true)")
+        db.execute("SELECT * FROM used WHERE id = 3")
+        db.execute("DROP TABLE used")
+    assert db.execute("SELECT 1").fetchone() == (1,)

@@ -7,7 +7,9 @@ and printed as a script for psql.
 
 import dataclasses
 import itertools
+import time
 
+import psycopg
 from psycopg import pq
 
 _numbers = itertools.count()
@@ -30,7 +32,8 @@ class Side:
     """A session that sees one of the two tables."""
 
     def __init__(self, server, database, schema):
-        self.connection = server.connect(database)
+        self.server = server
+        self.connection = reconnect(server, database)
         self.schema = schema
         self.log = []
         self.run(f"CREATE SCHEMA {schema}")
@@ -40,7 +43,10 @@ class Side:
     def run(self, sql, data=None):
         """SQLSTATE or "", command tag, sorted rows."""
         self.log.append(sql.rstrip(";") + ";" + ("" if data is None else "\n" + readable(data)))
-        return self.outcome(self.connection.pgconn, sql, data)
+        try:
+            return self.outcome(self.connection.pgconn, sql, data)
+        except psycopg.OperationalError as error:
+            raise Difference(f"the session of {self.schema} ended in {sql}: {error}\n" + "\n".join(self.server.crashes()[-3:])) from None
 
     @staticmethod
     def outcome(wire, sql, data):
@@ -107,9 +113,30 @@ def play(server, database, setup, steps, check):
     finally:
         for side in sides:
             side.close()
-        with server.connect(database) as cleaner:
-            for side in sides:
-                cleaner.execute(f"DROP SCHEMA {side.schema} CASCADE")
+        clean(server, database, sides)
+
+
+def clean(server, database, sides):
+    schemas = ", ".join(side.schema for side in sides)
+    try:
+        with reconnect(server, database) as cleaner:
+            cleaner.execute(f"DROP SCHEMA IF EXISTS {schemas} CASCADE")
+    except psycopg.OperationalError as error:
+        difference = Difference(f"DROP SCHEMA .. CASCADE ended the session: {error}\n" + "\n".join(server.crashes()[-3:]))
+        difference.script = "\n".join([*sides[1].log, f"DROP SCHEMA {sides[1].schema} CASCADE;"])
+        raise difference from None
+
+
+def reconnect(server, database):
+    """A connection, after a crash too."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return server.connect(database)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def compare(sides, setup, steps, check):

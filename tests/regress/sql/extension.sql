@@ -11,6 +11,5 @@ FROM pg_namespace WHERE nspname ~ 'timescaledb' ORDER BY nspname COLLATE "C";
 CREATE EXTENSION timescale_compat;
 CREATE EXTENSION IF NOT EXISTS timescale_compat;
 
--- The chunks' schema stays: it may hold tables with rows.
 DROP EXTENSION timescale_compat;
 SELECT nspname FROM pg_namespace WHERE nspname ~ 'timescaledb';
