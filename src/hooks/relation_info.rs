@@ -47,10 +47,10 @@ fn has_intake(relid: pg_sys::Oid) -> bool {
     if cache::find(relid).is_none() {
         return false;
     }
-    let table = Relation::open(relid, pg_sys::NoLock);
+    let Some(default) = partition::default_of(&Relation::open(relid, pg_sys::NoLock)) else { return false };
+    let default = Relation::open(default, pg_sys::AccessShareLock);
     // SAFETY: the relation is open.
-    partition::default_of(&table)
-        .is_some_and(|intake| unsafe { trigger::has_intake(Relation::open(intake, pg_sys::AccessShareLock).as_ptr()) })
+    unsafe { trigger::has_intake(default.as_ptr()) }
 }
 
 /// # Safety

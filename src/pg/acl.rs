@@ -126,7 +126,7 @@ pub fn require_insert(relid: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.
     let (allowed, secured) = unsafe {
         (
-            ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_INSERT.into()) == pg_sys::AclResult::ACLCHECK_OK,
+            ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_INSERT) == pg_sys::AclResult::ACLCHECK_OK,
             ffi::check_enable_rls(relid, pg_sys::InvalidOid, false) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32,
         )
     };

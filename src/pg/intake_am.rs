@@ -76,6 +76,7 @@ unsafe fn as_heap<T>(relation: pg_sys::Relation, f: impl FnOnce(&pg_sys::TableAm
 }
 
 #[pgrx::pg_guard]
+#[expect(clippy::too_many_arguments, reason = "PostgreSQL's signature")]
 unsafe extern "C-unwind" fn index_build_range_scan(
     table: pg_sys::Relation,
     index: pg_sys::Relation,
