@@ -339,6 +339,7 @@ postgres! {
     fn pgstat_progress_start_command(cmdtype: ProgressCommandType::Type, relid: Oid);
     fn pgstat_progress_update_multi_param(nparam: c_int, index: *const c_int, val: *const int64);
     fn pgstat_progress_update_param(index: c_int, val: int64);
+    fn pgstat_unlink_relation(rel: Relation);
     fn pnstrdup(in_: *const c_char, len: Size) -> *mut c_char;
     fn pstrdup(in_: *const c_char) -> *mut c_char;
     fn pull_var_clause(node: *mut Node, flags: c_int) -> *mut List;
