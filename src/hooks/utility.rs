@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::ddl;
+use super::{ddl, subscription};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
@@ -118,6 +118,10 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
                 forward();
             }
+            tag if subscription::concerns(tag) => {
+                forward();
+                return subscription::after();
+            }
             _ => forward(),
         }
         Ok(())
@@ -127,6 +131,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
     matches!(tag, T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
+        || subscription::concerns(tag)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {

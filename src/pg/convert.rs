@@ -34,6 +34,9 @@ fn convert_index(oid: pg_sys::Oid) {
     // SAFETY: the index is open and exclusively locked; its storage goes at commit.
     unsafe {
         ffi::RelationDropStorage(index.as_ptr());
+        // An index without storage has no counters: PostgreSQL would forget the link to them without cutting it, and follow it
+        // into freed memory when the session ends.
+        ffi::pgstat_unlink_relation(index.as_ptr());
         update_class(oid, |class| {
             class.relkind = b'I' as std::ffi::c_char;
             class.relfilenode = pg_sys::InvalidOid;
