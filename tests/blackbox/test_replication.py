@@ -77,3 +77,21 @@ def wait_for(server, query, answer, seconds=30):
     while (found := server.psql(query)) != answer:
         assert time.monotonic() < deadline, f"{query} gave {found}, not {answer}:\n{server.log()[-2000:]}"
         time.sleep(0.1)
+
+
+def test_a_subscriber_may_keep_a_hypertable_with_its_chunks_there(primary):
+    """Rows of ranges that have a chunk arrive as into any partitioned table."""
+    primary.psql("CREATE TABLE source (time timestamptz NOT NULL, id int, PRIMARY KEY (id, time)); CREATE PUBLICATION q FOR TABLE source")
+    with Server("hypersubscriber") as subscriber:
+        subscriber.psql("CREATE EXTENSION timescale_compat; CREATE TABLE source (time timestamptz NOT NULL, id int, PRIMARY KEY (id, time));"
+                        "SELECT create_hypertable('source', 'time', chunk_time_interval => interval '1 day');"
+                        "INSERT INTO source SELECT timestamptz '2024-01-01+00' + g * interval '1 day', g FROM generate_series(0, 9) AS g; DELETE FROM source")
+        primary.psql("INSERT INTO source SELECT timestamptz '2024-01-01+00' + g * interval '1 hour', g FROM generate_series(0, 99) AS g")
+        subscribe(primary, subscriber, "q", "s")
+        wait_for(subscriber, "SELECT count(*) FROM source", "100")
+        primary.psql("INSERT INTO source SELECT timestamptz '2024-01-01+00' + g * interval '1 hour', g FROM generate_series(100, 199) AS g;"
+                     "UPDATE source SET time = time + interval '1 day' WHERE id < 10; DELETE FROM source WHERE id = 50")
+        wait_for(subscriber, "SELECT count(*) || ' ' || sum(extract(epoch FROM time)) FROM source", primary.psql("SELECT count(*) || ' ' || sum(extract(epoch FROM time)) FROM source"))
+        assert subscriber.psql("SELECT * FROM source ORDER BY id") == primary.psql("SELECT * FROM source ORDER BY id")
+        subscriber.psql("DROP SUBSCRIPTION s")
+    primary.psql("DROP PUBLICATION q; DROP TABLE source")
