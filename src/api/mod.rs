@@ -7,6 +7,7 @@ mod catalog;
 mod chunk;
 mod chunk_change;
 mod hypertable;
+mod replication;
 mod size;
 mod tablespace;
 
@@ -17,6 +18,7 @@ extension_sql_file!("../../sql/functions_chunk.sql", name = "functions_chunk", r
 extension_sql_file!("../../sql/functions_size.sql", name = "functions_size", requires = ["functions_chunk"]);
 extension_sql_file!("../../sql/functions_tablespace.sql", name = "functions_tablespace", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_admin.sql", name = "functions_admin", requires = ["functions_hypertable"]);
+extension_sql_file!("../../sql/functions_replication.sql", name = "functions_replication", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);

@@ -27,7 +27,8 @@ pub struct Ensured {
 /// Runs as the table's owner: a role that may insert needs no right to create tables.
 pub fn ensure(root: &Relation, position: i64) -> Result<Ensured> {
     slice::lock(root.oid());
-    root.refresh();
+    // Other creators have to wait now, so what is found is the truth.
+    root.rebuild();
     let hypertable = cache::find(root.oid())
         .ok_or_else(|| Error::new(SqlState::HYPERTABLE_NOT_EXIST, format!("table \"{}\" is not a hypertable", root.name())))?;
     let (axis, interval) = slice::time_axis(&hypertable)?;

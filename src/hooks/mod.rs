@@ -5,6 +5,8 @@ mod executor;
 mod object_access;
 mod paths;
 mod planner;
+mod relation_info;
+mod subscription;
 mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.
@@ -12,6 +14,7 @@ pub fn install() {
     crate::custom::register::<crate::ingest::guard::ChunkGuard>();
     paths::install();
     planner::install();
+    relation_info::install();
     executor::install();
     object_access::install();
     utility::install();

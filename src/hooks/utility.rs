@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::ddl;
+use super::{ddl, subscription};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
@@ -122,6 +122,10 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::drop_extension(statement.cast())?;
                 forward();
             }
+            tag if subscription::concerns(tag) => {
+                forward();
+                return subscription::after();
+            }
             _ => forward(),
         }
         Ok(())
@@ -135,7 +139,7 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
     matches!(
         tag,
         T_DropStmt | T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt
-    )
+    ) || subscription::concerns(tag)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {

@@ -3,7 +3,7 @@
 use pgrx::{PgLogLevel, pg_sys};
 
 use super::interval::{self, Given};
-use super::{checks, migrate, partitioning};
+use super::{checks, intake, migrate, partitioning};
 use crate::catalog::dimension::{self, Division, NewDimension};
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
 use crate::catalog::{cache, chunk as chunk_catalog};
@@ -76,7 +76,9 @@ pub fn create(request: &Request) -> Result<Created> {
     // SAFETY: an ERROR if a cursor or trigger of this session uses the table.
     unsafe { ffi::CheckTableNotInUse(relation.as_ptr(), c"create_hypertable".as_ptr()) };
     let plan = Plan::new(request, &relation)?;
-    if relation.is_partitioned() { plan.adopt(relation) } else { plan.convert(relation) }
+    let created = if relation.is_partitioned() { plan.adopt(relation) } else { plan.convert(relation) }?;
+    intake::ensure_if_subscribed(request.relid)?;
+    Ok(created)
 }
 
 fn existing(request: &Request) -> Result<Option<Created>> {
@@ -270,7 +272,7 @@ fn check_adoptable(relation: &Relation, attribute: i16, column: &str, key_type: 
             "A partitioned table can be adopted if it is PARTITION BY RANGE on its time column; otherwise move its rows into a new table.",
         ));
     }
-    if partition::has_default(relation) {
+    if partition::default_of(relation).is_some_and(|default| !intake::is_intake(default)) {
         return Err(refuse(format!("table \"{name}\" has a default partition"))
             .detail("Rows of ranges without a chunk would go there instead of into new chunks.")
             .hint("Detach the default partition, make the table a hypertable, and insert its rows."));
@@ -312,7 +314,7 @@ fn has_foreign_leaf(relid: pg_sys::Oid) -> bool {
 /// Enters leaf partitions that the catalog does not know as chunks.
 pub fn register_partitions(hypertable: &Hypertable, relid: pg_sys::Oid) {
     for leaf in leaves(relid) {
-        if leaf != relid && chunk_catalog::find(leaf).is_none() {
+        if leaf != relid && chunk_catalog::find(leaf).is_none() && !intake::is_intake(leaf) {
             chunk_catalog::insert(chunk_catalog::next_id(), hypertable.id, leaf);
             crate::pg::table::command_counter_increment();
         }

@@ -4,6 +4,7 @@ pub mod checks;
 pub mod create;
 pub mod ddl;
 pub mod dimensions;
+pub mod intake;
 pub mod interval;
 pub mod migrate;
 pub mod partitioning;

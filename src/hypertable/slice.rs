@@ -60,15 +60,20 @@ impl NewTable {
     }
 }
 
-/// Creates the tables of one slice, unattached. `ordinal` picks the tablespace.
-pub fn create_tables(root: &Relation, hypertable: &Hypertable, ordinal: usize) -> Result<NewTable> {
-    let schema = function::schema_oid(&hypertable.associated_schema).ok_or_else(|| {
+/// The schema of a hypertable's chunks.
+pub fn schema(hypertable: &Hypertable) -> Result<pg_sys::Oid> {
+    function::schema_oid(&hypertable.associated_schema).ok_or_else(|| {
         Error::new(
             SqlState::UNDEFINED_OBJECT,
             format!("schema \"{}\" of the hypertable's chunks does not exist", hypertable.associated_schema),
         )
         .hint("Create the schema again.")
-    })?;
+    })
+}
+
+/// Creates the tables of one slice, unattached. `ordinal` picks the tablespace.
+pub fn create_tables(root: &Relation, hypertable: &Hypertable, ordinal: usize) -> Result<NewTable> {
+    let schema = schema(hypertable)?;
     let tablespaces = tablespace::of_hypertable(hypertable.id);
     Maker { root, hypertable, schema, tablespaces, ordinal }.make(hypertable.hash_dimensions(), 0)
 }
@@ -112,7 +117,9 @@ impl Maker<'_> {
 
     fn create(&self, name: &str, hash_column: Option<HashColumn>, tablespace: pg_sys::Oid) -> pg_sys::Oid {
         let options = &self.hypertable.chunk_options;
-        new_partition::create(self.root, &NewPartition { schema: self.schema, name, tablespace, options, hash_column })
+        let schema = self.schema;
+        let (access_method, reversed) = (None, false);
+        new_partition::create(self.root, &NewPartition { schema, name, tablespace, options, access_method, reversed, hash_column })
     }
 
     /// The attached tablespaces take turns, by slice and by hash partition; without any, the hypertable's own.

@@ -3,6 +3,7 @@
 pub mod copy;
 mod copy_rows;
 pub mod guard;
+pub mod intake;
 mod merge;
 pub mod routing;
 pub mod serializable;

@@ -119,3 +119,24 @@ pub fn require_execute(function: pg_sys::Oid) -> Result<()> {
     let name = super::function::describe(function).map_or_else(String::new, |function| function.name.1);
     Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for function {name}")))
 }
+
+/// Only a role that may insert into the table goes on, and only if no policy would have to be asked (`TargetPrivilegesCheck`).
+pub fn require_insert(relid: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    let (allowed, secured) = unsafe {
+        (
+            ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_INSERT) == pg_sys::AclResult::ACLCHECK_OK,
+            ffi::check_enable_rls(relid, pg_sys::InvalidOid, false) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32,
+        )
+    };
+    if !allowed {
+        return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {}", relation_name(relid))));
+    }
+    if secured {
+        return Err(Error::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("cannot replicate into relation with row-level security enabled: \"{}\"", relation_name(relid)),
+        ));
+    }
+    Ok(())
+}

@@ -34,8 +34,8 @@ fn convert_index(oid: pg_sys::Oid) {
     // SAFETY: the index is open and exclusively locked; its storage goes at commit.
     unsafe {
         ffi::RelationDropStorage(index.as_ptr());
-        // A partitioned index has no statistics. The relcache, told of the new kind, would forget those of this transaction
-        // without telling them, and they would go on pointing to it.
+        // An index without storage has no counters: PostgreSQL would forget the link to them without cutting it, and follow it
+        // into freed memory when the session ends.
         ffi::pgstat_unlink_relation(index.as_ptr());
         update_class(oid, |class| {
             class.relkind = b'I' as std::ffi::c_char;

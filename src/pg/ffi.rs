@@ -105,6 +105,7 @@ postgres! {
     fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
     fn ExecReScan(node: *mut PlanState);
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
+    fn ExecSimpleRelationInsert(resultRelInfo: *mut ResultRelInfo, estate: *mut EState, slot: *mut TupleTableSlot);
     fn ExecStoreAllNullTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExplainPropertyInteger(qlabel: *const c_char, unit: *const c_char, value: int64, es: *mut ExplainState);
@@ -120,6 +121,7 @@ postgres! {
     fn GetCurrentTimestamp() -> TimestampTz;
     fn GetCurrentTransactionStartTimestamp() -> TimestampTz;
     fn GetDefaultOpClass(type_id: Oid, am_id: Oid) -> Oid;
+    fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     fn GetLatestSnapshot() -> Snapshot;
     fn GetRelationPublications(relid: Oid) -> *mut List;
     fn GetTransactionSnapshot() -> Snapshot;
@@ -161,6 +163,7 @@ postgres! {
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
     fn RegisterCustomScanMethods(methods: *const CustomScanMethods);
     fn RegisterSnapshot(snapshot: Snapshot) -> Snapshot;
+    fn RelationCacheInvalidateEntry(relationId: Oid);
     fn RelationClearMissing(rel: Relation);
     fn RelationDropStorage(rel: Relation);
     fn RelationGetFKeyList(relation: Relation) -> *mut List;
@@ -170,6 +173,7 @@ postgres! {
     fn RelationGetSmgr(rel: Relation) -> SMgrRelation;
     fn ReleaseBulkInsertStatePin(bistate: BulkInsertState);
     fn ReleaseSysCache(tuple: HeapTuple);
+    fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
     fn RenameRelation(stmt: *mut RenameStmt) -> ObjectAddress;
     fn SPI_connect() -> c_int;
@@ -271,6 +275,7 @@ postgres! {
     fn get_rel_tablespace(relid: Oid) -> Oid;
     fn get_relkind_objtype(relkind: c_char) -> ObjectType::Type;
     fn get_relname_relid(relname: *const c_char, relnamespace: Oid) -> Oid;
+    fn get_table_am_oid(amname: *const c_char, missing_ok: bool) -> Oid;
     fn get_tablespace_name(spc_oid: Oid) -> *mut c_char;
     fn get_tablespace_oid(tablespacename: *const c_char, missing_ok: bool) -> Oid;
     fn get_typcollation(typid: Oid) -> Oid;

@@ -20,6 +20,10 @@ pub struct NewPartition<'a> {
     pub tablespace: pg_sys::Oid,
     /// Storage parameters as `name=value`; those that begin with `toast.` go to the TOAST table.
     pub options: &'a [String],
+    /// The access method of its storage, None for heap.
+    pub access_method: Option<pg_sys::Oid>,
+    /// Whether its columns stand in the reverse order of the parent's.
+    pub reversed: bool,
     /// If the partition is itself partitioned by hash: on which column of the parent.
     pub hash_column: Option<HashColumn>,
 }
@@ -39,7 +43,8 @@ pub fn create(parent: &Relation, new: &NewPartition) -> pg_sys::Oid {
     let class = parent.class();
     let kind = if new.hash_column.is_some() { b'p' } else { b'r' };
     let (options, toast_options) = reloptions(new.options, kind);
-    let columns = Columns::inherited(parent);
+    let columns = Columns::inherited(parent, new.reversed);
+    let access_method = new.access_method.unwrap_or(pg_sys::HEAP_TABLE_AM_OID);
     let name = super::relation::c_string(new.name);
     // SAFETY: the descriptor and the lists were made for this call; the arguments are those of DefineRelation.
     let oid = unsafe {
@@ -51,7 +56,7 @@ pub fn create(parent: &Relation, new: &NewPartition) -> pg_sys::Oid {
             pg_sys::InvalidOid,
             pg_sys::InvalidOid,
             class.relowner,
-            if kind == b'r' { pg_sys::HEAP_TABLE_AM_OID } else { pg_sys::InvalidOid },
+            if kind == b'r' { access_method } else { pg_sys::InvalidOid },
             columns.desc,
             columns.constraints,
             kind as std::ffi::c_char,
@@ -110,8 +115,11 @@ struct Columns {
 
 impl Columns {
     /// As `MergeAttributes` would make them for a partition: no dropped columns, everything inherited, no identity.
-    fn inherited(parent: &Relation) -> Self {
-        let live: Vec<&pg_sys::FormData_pg_attribute> = parent.attributes().iter().filter(|column| !column.attisdropped).collect();
+    fn inherited(parent: &Relation, reversed: bool) -> Self {
+        let mut live: Vec<&pg_sys::FormData_pg_attribute> = parent.attributes().iter().filter(|column| !column.attisdropped).collect();
+        if reversed {
+            live.reverse();
+        }
         // SAFETY: the template has room for as many attributes as are written; attrmap and constraints follow PostgreSQL's shapes.
         unsafe {
             let desc = ffi::CreateTemplateTupleDesc(live.len() as i32);

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 use tsc_kernel::axis::{Axis, Slice};
 
+use super::ffi::raw;
 use super::relation::Relation;
 use super::{axis, ffi, list, node};
 
@@ -179,19 +180,33 @@ pub fn partitions(relation: &Relation, axis: Axis) -> Vec<Partition> {
         .collect()
 }
 
-/// The direct partitions of any partitioned table, and whether each is a leaf.
+/// The direct partitions of any partitioned table but a DEFAULT one, and whether each is a leaf.
 pub fn children(relation: &Relation) -> Vec<(pg_sys::Oid, bool)> {
     // SAFETY: the arrays have nparts elements.
     unsafe {
         let desc = ffi::RelationGetPartitionDesc(relation.as_ptr(), true);
-        (0..(*desc).nparts as usize).map(|index| (*(*desc).oids.add(index), *(*desc).is_leaf.add(index))).collect()
+        let default = default_index(desc);
+        (0..(*desc).nparts as usize)
+            .filter(|index| Some(*index) != default)
+            .map(|index| (*(*desc).oids.add(index), *(*desc).is_leaf.add(index)))
+            .collect()
     }
 }
 
-/// True if the table has a DEFAULT partition.
-pub fn has_default(relation: &Relation) -> bool {
+/// # Safety
+/// `desc` is a partition descriptor.
+unsafe fn default_index(desc: *mut pg_sys::PartitionDescData) -> Option<usize> {
     // SAFETY: boundinfo is NULL when there is no partition.
-    unsafe { (*ffi::RelationGetPartitionDesc(relation.as_ptr(), true)).boundinfo.as_ref().is_some_and(|info| info.default_index >= 0) }
+    unsafe { (*desc).boundinfo.as_ref().and_then(|info| usize::try_from(info.default_index).ok()) }
+}
+
+/// The DEFAULT partition of a table, if it has one.
+pub fn default_of(relation: &Relation) -> Option<pg_sys::Oid> {
+    // SAFETY: the array has nparts elements, the default among them.
+    unsafe {
+        let desc = ffi::RelationGetPartitionDesc(relation.as_ptr(), true);
+        default_index(desc).map(|index| *(*desc).oids.add(index))
+    }
 }
 
 /// The parent of a partition; None if the relation is no partition.
@@ -239,6 +254,14 @@ pub fn range_bound(axis: Axis, type_oid: pg_sys::Oid, slice: Slice) -> Bound {
         (*spec).lowerdatums = list::from_pointers([datum(slice.start, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MINVALUE)]);
         (*spec).upperdatums = list::from_pointers([datum(slice.end, pg_sys::PartitionRangeDatumKind::PARTITION_RANGE_DATUM_MAXVALUE)]);
     }
+    Bound(spec)
+}
+
+/// `DEFAULT`, of a table partitioned by range.
+pub fn default_bound() -> Bound {
+    let spec = bound_spec(b'r');
+    // SAFETY: a fresh node.
+    unsafe { (*spec).is_default = true };
     Bound(spec)
 }
 
@@ -350,4 +373,46 @@ pub unsafe fn free_descriptors(relation: &Relation, keep: pg_sys::MemoryContext)
             ffi::MemoryContextDelete(superseded);
         }
     }
+}
+
+/// Lets this backend take the constraint of a partition for true, until the relcache hears of a change to the partition.
+///
+/// `ExecFindPartition` checks a row that it routed to the DEFAULT partition against the bounds of all others as they are at that
+/// moment, which may be newer than those that it routed by. A partition that stores nothing needs no such check, but there is no
+/// other way to say so. TRUE and not nothing, since only a constraint that is there is kept for the rows that follow.
+///
+/// # Safety
+/// `relation` is an open partition; nothing with a destructor is pending.
+pub unsafe fn relax_constraint(relation: pg_sys::Relation) {
+    // SAFETY: these fields belong to generate_partition_qual, which hands out copies only; the relcache frees the context.
+    unsafe {
+        let relation = &mut *relation;
+        if relation.rd_partcheckvalid && list::cells(relation.rd_partcheck).first().is_some_and(|cell| is_constant(cell)) {
+            return;
+        }
+        let context = raw::AllocSetContextCreateInternal(
+            pg_sys::CacheMemoryContext,
+            c"partition constraint".as_ptr(),
+            pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+            pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+            pg_sys::ALLOCSET_SMALL_MAXSIZE as usize,
+        );
+        let caller = pg_sys::CurrentMemoryContext;
+        pg_sys::CurrentMemoryContext = context;
+        let constant = raw::makeConst(pg_sys::BOOLOID, -1, pg_sys::InvalidOid, 1, pg_sys::Datum::from(true), false, true);
+        let constraint = raw::lappend(std::ptr::null_mut(), constant.cast());
+        pg_sys::CurrentMemoryContext = caller;
+        let old = relation.rd_partcheckcxt;
+        (relation.rd_partcheck, relation.rd_partcheckcxt, relation.rd_partcheckvalid) = (constraint, context, true);
+        if !old.is_null() {
+            raw::MemoryContextDelete(old);
+        }
+    }
+}
+
+/// # Safety
+/// A cell of a list of nodes.
+unsafe fn is_constant(cell: &pg_sys::ListCell) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { node::tag(cell.ptr_value.cast::<pg_sys::Node>()) == pg_sys::NodeTag::T_Const }
 }

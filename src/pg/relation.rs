@@ -88,6 +88,14 @@ impl Relation {
         unsafe { ffi::table_close(ffi::table_open(self.oid(), pg_sys::NoLock as i32), pg_sys::NoLock as i32) };
     }
 
+    /// Has its relcache entry built anew, partitions included. [`Self::refresh`] is not enough where nothing may be missed: a
+    /// partition descriptor that was being built when news of a partition arrived lacks it, and the news is gone.
+    pub fn rebuild(&self) {
+        // SAFETY: the relation is open, so its entry is rebuilt in place.
+        unsafe { ffi::RelationCacheInvalidateEntry(self.oid()) };
+        self.refresh();
+    }
+
     /// The OIDs of its indexes.
     pub fn index_oids(&self) -> Vec<pg_sys::Oid> {
         // SAFETY: the list is palloc'd for the caller; its elements are OIDs.

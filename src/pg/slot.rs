@@ -43,3 +43,16 @@ pub unsafe fn attribute(slot: *mut pg_sys::TupleTableSlot, number: i16) -> Optio
         (!*(*slot).tts_isnull.add(index)).then(|| *(*slot).tts_values.add(index))
     }
 }
+
+/// Makes `to` hold a copy of the row in `from`, of the same columns (`ExecCopySlot`).
+///
+/// # Safety
+/// Both slots are valid.
+pub unsafe fn copy(to: *mut pg_sys::TupleTableSlot, from: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: every slot has its operations; the closure holds plain pointers.
+    unsafe {
+        if let Some(copy) = (*(*to).tts_ops).copyslot {
+            super::guard::guard(|| copy(to, from));
+        }
+    }
+}

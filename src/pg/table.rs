@@ -81,6 +81,11 @@ fn relation_oid(schema: pg_sys::Oid, name: &str) -> pg_sys::Oid {
 /// The schema of the extension's tables.
 pub const SCHEMA: &str = "_timescaledb_config";
 
+/// The OID of that schema; None if the extension is not installed in this database.
+pub fn schema() -> Option<pg_sys::Oid> {
+    Some(schema_oid(SCHEMA)).filter(|oid| *oid != pg_sys::InvalidOid)
+}
+
 /// The OID of one of the extension's tables; None if the extension is not installed in this database.
 pub fn oid(name: &str) -> Option<pg_sys::Oid> {
     let oid = relation_oid(schema_oid(SCHEMA), name);

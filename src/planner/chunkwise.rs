@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 
+use super::ordered;
 use crate::pg::pathkey;
 
 /// With more chunks than this, planning each chunk's aggregation costs more than it saves.
@@ -27,12 +28,17 @@ impl Drop for Restore {
 
 /// Switches it on if a hypertable is left with a number of chunks for which it pays.
 ///
+/// Serially it does: each chunk's groups fit a cache, and no row passes the Append. In parallel each chunk's groups would go to
+/// the leader instead of each worker's, so only where chunks have groups of their own: those of buckets, or a single one.
+///
 /// # Safety
 /// `rel` is a hypertable of the running planner, pruned.
-pub unsafe fn consider(rel: *mut pg_sys::RelOptInfo) {
+pub unsafe fn consider(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
     // SAFETY: the caller's promise; a variable of the backend, which `Restore` puts back.
     unsafe {
-        if (2..=MAX_CHUNKS).contains(&pathkey::live_partitions(rel)) {
+        let serial = !(*rel).consider_parallel || pg_sys::max_parallel_workers_per_gather == 0;
+        let few = (2..=MAX_CHUNKS).contains(&pathkey::live_partitions(rel));
+        if few && (serial || (*(*root).parse).groupClause.is_null() || ordered::groups_by_bucket(root, rel)) {
             pg_sys::enable_partitionwise_aggregate = true;
         }
     }

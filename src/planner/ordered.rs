@@ -29,6 +29,20 @@ pub unsafe fn add_bucket_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys:
     }
 }
 
+/// Whether a query groups by buckets of a relation's time, perhaps among other things.
+///
+/// # Safety
+/// Nodes of the running planner.
+pub unsafe fn groups_by_bucket(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let parameters = (*(*root).glob).boundParams;
+        list::pointers::<pg_sys::PathKey>((*root).group_pathkeys)
+            .into_iter()
+            .any(|key| bucketed_time(key, (*rel).relids, parameters).is_some())
+    }
+}
+
 /// The column of these relations whose buckets a path key sorts by.
 unsafe fn bucketed_time(key: *mut pg_sys::PathKey, relids: pg_sys::Relids, parameters: pg_sys::ParamListInfo) -> Option<i16> {
     // SAFETY: nodes of the running planner.

@@ -1,0 +1,2 @@
+-- Nothing of its own: this extension lets CREATE EXTENSION timescaledb CASCADE succeed and pg_extension show a version that
+-- clients of TimescaleDB accept. Its functions are those of timescale_compat.

@@ -1,0 +1,93 @@
+//! Triggers: making them, finding them, and being one.
+
+use pgrx::pg_sys;
+
+use super::fcinfo::Args;
+use super::relation::Relation;
+use super::{ffi, node};
+
+/// `TRIGGER_EVENT_*` of a BEFORE INSERT trigger FOR EACH ROW.
+const BEFORE_INSERT_ROW: u32 = pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_ROW | pg_sys::TRIGGER_EVENT_INSERT;
+
+/// The name of the trigger of intakes. Triggers fire in the order of their names, and those that a hypertable's row triggers left
+/// on the intake must not see the row: they will when it enters its chunk.
+pub const INTAKE: &str = "!intake";
+
+/// True if rows that are inserted into the relation meet the trigger of intakes, whatever `session_replication_role` is.
+///
+/// # Safety
+/// An open relation.
+pub unsafe fn has_intake(relation: pg_sys::Relation) -> bool {
+    // SAFETY: trigdesc is NULL for a table without triggers, else it has numtriggers elements with names.
+    unsafe {
+        let Some(triggers) = (*relation).trigdesc.as_ref() else { return false };
+        (0..triggers.numtriggers as usize).map(|index| &*triggers.triggers.add(index)).any(|trigger| {
+            trigger.tgenabled as u8 == pg_sys::TRIGGER_FIRES_ALWAYS
+                && std::ffi::CStr::from_ptr(trigger.tgname).to_bytes() == INTAKE.as_bytes()
+        })
+    }
+}
+
+/// Creates a BEFORE INSERT trigger FOR EACH ROW that fires whatever `session_replication_role` is.
+pub fn create_before_insert(relation: &Relation, name: &str, function: pg_sys::Oid) {
+    let statement: *mut pg_sys::CreateTrigStmt = node::make_node(pg_sys::NodeTag::T_CreateTrigStmt);
+    // SAFETY: a fresh node; a function's OID spares its name.
+    unsafe {
+        (*statement).trigname = node::palloc_str(name);
+        (*statement).row = true;
+        (*statement).timing = pg_sys::TRIGGER_TYPE_BEFORE as i16;
+        (*statement).events = pg_sys::TRIGGER_TYPE_INSERT as i16;
+        ffi::CreateTriggerFiringOn(
+            statement,
+            std::ptr::null(),
+            relation.oid(),
+            pg_sys::InvalidOid,
+            pg_sys::InvalidOid,
+            pg_sys::InvalidOid,
+            function,
+            pg_sys::InvalidOid,
+            std::ptr::null_mut(),
+            false,
+            false,
+            pg_sys::TRIGGER_FIRES_ALWAYS as std::ffi::c_char,
+        );
+        ffi::CommandCounterIncrement();
+    }
+}
+
+/// True if the relation has a trigger that calls the function.
+pub fn calls(relation: &Relation, function: pg_sys::Oid) -> bool {
+    // SAFETY: trigdesc is NULL for a table without triggers, else it has numtriggers elements.
+    unsafe {
+        let Some(triggers) = (*relation.as_ptr()).trigdesc.as_ref() else { return false };
+        (0..triggers.numtriggers as usize).any(|index| (*triggers.triggers.add(index)).tgfoid == function)
+    }
+}
+
+/// A row that is about to be inserted, as a BEFORE trigger sees it.
+#[derive(Clone, Copy)]
+pub struct NewRow {
+    /// The table.
+    pub relid: pg_sys::Oid,
+    /// The same, open.
+    pub relation: pg_sys::Relation,
+    /// The row.
+    pub slot: *mut pg_sys::TupleTableSlot,
+}
+
+impl NewRow {
+    /// The row for which a BEFORE INSERT trigger FOR EACH ROW is called; None if the call is any other.
+    pub fn of(args: Args) -> Option<Self> {
+        // SAFETY: the context of a trigger's call is a TriggerData, whose relation is open while the trigger runs.
+        unsafe {
+            let context = (*args.fcinfo()).context;
+            if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
+                return None;
+            }
+            let data = &*context.cast::<pg_sys::TriggerData>();
+            let kind = pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_ROW | pg_sys::TRIGGER_EVENT_OPMASK;
+            let relation = data.tg_relation;
+            (data.tg_event & kind == BEFORE_INSERT_ROW).then(|| Self { relid: (*relation).rd_id, relation, slot: data.tg_trigslot })
+        }
+    }
+}
