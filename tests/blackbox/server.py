@@ -197,8 +197,8 @@ class Server:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def crashes(self):
-        """Lines of the log that tell of a crashed backend, a failed assertion or a panic."""
-        signs = ("was terminated by signal", "PANIC: ", "TRAP: ", "panicked at")
+        """Lines of the log that tell of a crashed backend, a failed assertion, a panic, or a reference that was not released."""
+        signs = ("was terminated by signal", "PANIC: ", "TRAP: ", "panicked at", " leak: ", "you don't own a lock")
         return [line for line in self.log().splitlines() if any(sign in line for sign in signs)]
 
     # --- clients ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A converted table and its chunks look in PostgreSQL's catalogs like a table born PARTITION BY RANGE and its partitions.
 
 Meant to differ, and therefore evened out in `MEANT`:
-- chunks carry the hypertable's privileges (relacl, attacl), so that tools which read chunks by name work as with TimescaleDB;
+- chunks carry the hypertable's table privileges (relacl; not if it has row security), so that tools which read chunks by name work as with TimescaleDB;
 - chunks carry the hypertable's statistics targets and column options, which PARTITION OF forgets;
 - a partitioned table keeps no storage parameters; chunks get those of the plain table.
 What can't be equal and is left out: file nodes, transaction ids, row counts, and positions in the source text.

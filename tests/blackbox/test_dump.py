@@ -63,7 +63,7 @@ def filled(server, database):
 
 @pytest.fixture
 def target(server):
-    name = server.create_database("restored", extension=False)
+    name = server.create_database("copy of the dump", extension=False)
     yield name
     server.psql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
