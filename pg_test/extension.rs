@@ -12,7 +12,7 @@ mod tests {
              WHERE d.classid = 'pg_namespace'::regclass AND d.deptype = 'e' AND e.extname = 'timescale_compat'",
         )?;
         // One more than sql/schemas.sql makes: pgrx's own `tests`.
-        assert_eq!(schemas, Some(8));
+        assert_eq!(schemas, Some(7));
         Ok(())
     }
 }
