@@ -77,3 +77,11 @@ def test_a_dropped_chunk_of_a_divided_slice_comes_back(db, spaces):
             copy.write(f"2024-01-0{1 + number % 2} 00:00+00\t{number}\tp{number}\n")
     db.execute("UPDATE h SET time = time + interval '1 day' WHERE dev < 30")
     assert db.execute("SELECT count(*) FROM _timescaledb_config.chunk").fetchone() == db.execute("SELECT count(*) FROM pg_partition_tree('h') WHERE isleaf").fetchone()
+
+
+def test_parallel_workers_read_for_serializable_transactions(points):
+    points.execute(f"INSERT INTO t {series(1, 200)}")
+    points.execute("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET force_parallel_mode = on")
+    with points.transaction():
+        points.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        assert points.execute("SELECT count(*), count(DISTINCT id) FROM t WHERE dev = 1").fetchone() == (200, 200)
