@@ -107,7 +107,7 @@ impl Maker<'_> {
     fn mend(&self, oid: pg_sys::Oid, dimensions: &[Dimension]) -> Result<()> {
         let Some((dimension, rest)) = dimensions.split_first() else { return Ok(()) };
         let Division::Hash { slices } = dimension.division else { return Ok(()) };
-        let relation = Relation::open(oid, pg_sys::RowExclusiveLock);
+        let relation = Relation::open(oid, pg_sys::ShareUpdateExclusiveLock);
         let (modulus, gaps) = partition::hash_gaps(&relation).unwrap_or_else(|| (slices, (0..slices).collect()));
         let below = partition::children(&relation);
         for remainder in gaps {
