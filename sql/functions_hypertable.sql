@@ -1,5 +1,5 @@
 -- Hypertables and their dimensions. Names, arguments and defaults are TimescaleDB's.
-CREATE TYPE _timescaledb_internal.dimension_info AS (
+CREATE TYPE _timescaledb_functions.dimension_info AS (
     column_name name,
     dimension_type text,
     number_partitions int,
@@ -9,11 +9,11 @@ CREATE TYPE _timescaledb_internal.dimension_info AS (
 );
 
 CREATE FUNCTION by_range(column_name name, partition_interval anyelement = NULL::bigint, partition_func regproc = NULL)
-    RETURNS _timescaledb_internal.dimension_info
+    RETURNS _timescaledb_functions.dimension_info
     AS 'MODULE_PATHNAME', 'tsc_by_range' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 
 CREATE FUNCTION by_hash(column_name name, number_partitions int, partition_func regproc = NULL)
-    RETURNS _timescaledb_internal.dimension_info
+    RETURNS _timescaledb_functions.dimension_info
     AS 'MODULE_PATHNAME', 'tsc_by_hash' LANGUAGE c IMMUTABLE PARALLEL SAFE;
 
 CREATE FUNCTION create_hypertable(
@@ -34,7 +34,7 @@ CREATE FUNCTION create_hypertable(
 
 CREATE FUNCTION create_hypertable(
     relation regclass,
-    dimension _timescaledb_internal.dimension_info,
+    dimension _timescaledb_functions.dimension_info,
     create_default_indexes boolean = TRUE,
     if_not_exists boolean = FALSE,
     migrate_data boolean = FALSE)
@@ -53,7 +53,7 @@ CREATE FUNCTION add_dimension(
 
 CREATE FUNCTION add_dimension(
     hypertable regclass,
-    dimension _timescaledb_internal.dimension_info,
+    dimension _timescaledb_functions.dimension_info,
     if_not_exists boolean = FALSE)
     RETURNS TABLE (dimension_id int, created boolean)
     AS 'MODULE_PATHNAME', 'tsc_add_dimension_info' LANGUAGE c VOLATILE ROWS 1;

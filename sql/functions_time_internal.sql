@@ -13,19 +13,3 @@ CREATE FUNCTION _timescaledb_functions.time_to_internal(time_val anyelement) RET
     AS 'MODULE_PATHNAME', 'tsc_time_to_internal' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
 CREATE FUNCTION _timescaledb_functions.get_partition_hash(val anyelement) RETURNS integer
     AS 'MODULE_PATHNAME', 'tsc_get_partition_hash' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-
--- The same under the names that older clients use.
-CREATE FUNCTION _timescaledb_internal.to_timestamp(unixtime_us bigint) RETURNS timestamptz
-    AS 'MODULE_PATHNAME', 'tsc_to_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-CREATE FUNCTION _timescaledb_internal.to_timestamp_without_timezone(unixtime_us bigint) RETURNS timestamp
-    AS 'MODULE_PATHNAME', 'tsc_to_timestamp' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-CREATE FUNCTION _timescaledb_internal.to_date(unixtime_us bigint) RETURNS date
-    AS 'MODULE_PATHNAME', 'tsc_to_date' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-CREATE FUNCTION _timescaledb_internal.to_interval(unixtime_us bigint) RETURNS interval
-    AS 'MODULE_PATHNAME', 'tsc_to_interval' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-CREATE FUNCTION _timescaledb_internal.to_unix_microseconds(ts timestamptz) RETURNS bigint
-    AS 'MODULE_PATHNAME', 'tsc_to_unix_microseconds' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-CREATE FUNCTION _timescaledb_internal.time_to_internal(time_val anyelement) RETURNS bigint
-    AS 'MODULE_PATHNAME', 'tsc_time_to_internal' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
-CREATE FUNCTION _timescaledb_internal.get_partition_hash(val anyelement) RETURNS integer
-    AS 'MODULE_PATHNAME', 'tsc_get_partition_hash' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;

@@ -2,7 +2,7 @@
 -- TimescaleDB 2.28 keeps its own, for clients that read that. Which chunks there are comes from PostgreSQL's catalogs.
 -- The dimensions of all hypertables with what pg_attribute and pg_proc say of them; key_type is what is divided: the column's
 -- type, or the result type of the partitioning function.
-CREATE VIEW _timescaledb_internal.hypertable_dimension AS
+CREATE VIEW _timescaledb_config.hypertable_dimension AS
 SELECT d.*, h.relid, a.atttypid AS column_type,
     CASE WHEN d.partitioning_func IS NULL THEN a.atttypid ELSE (
         SELECT p.prorettype FROM pg_catalog.pg_proc p
@@ -29,7 +29,7 @@ SELECT n.nspname AS hypertable_schema,
 FROM _timescaledb_config.hypertable h
 JOIN pg_catalog.pg_class c ON c.oid = h.relid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN _timescaledb_internal.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1;
+JOIN _timescaledb_config.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1;
 
 CREATE VIEW timescaledb_information.dimensions AS
 SELECT n.nspname AS hypertable_schema,
@@ -44,7 +44,7 @@ SELECT n.nspname AS hypertable_schema,
     CASE WHEN d.key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN d.interval_length END AS integer_interval,
     d.integer_now_func,
     d.num_slices::smallint AS num_partitions
-FROM _timescaledb_internal.hypertable_dimension d
+FROM _timescaledb_config.hypertable_dimension d
 JOIN pg_catalog.pg_class c ON c.oid = d.relid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 
@@ -65,7 +65,7 @@ SELECT hn.nspname AS hypertable_schema,
 FROM _timescaledb_config.hypertable h
 JOIN pg_catalog.pg_class hc ON hc.oid = h.relid
 JOIN pg_catalog.pg_namespace hn ON hn.oid = hc.relnamespace
-JOIN _timescaledb_internal.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1
+JOIN _timescaledb_config.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1
 CROSS JOIN LATERAL _timescaledb_functions.hypertable_chunks(h.relid) s
 JOIN pg_catalog.pg_class cc ON cc.oid = s.chunk
 JOIN pg_catalog.pg_namespace cn ON cn.oid = cc.relnamespace
@@ -104,11 +104,11 @@ SELECT d.id,
     NULL::bigint AS compress_interval_length,
     d.integer_now_func_schema,
     d.integer_now_func
-FROM _timescaledb_internal.hypertable_dimension d;
+FROM _timescaledb_config.hypertable_dimension d;
 
 -- Each chunk with its slice of each dimension. The id of a time slice is that of its first chunk; a hash slice, of which every chunk
 -- has its own, is numbered downwards from -1, so that no two slices share an id.
-CREATE VIEW _timescaledb_internal.chunk_slice AS
+CREATE VIEW _timescaledb_config.chunk_slice AS
 SELECT k.id AS chunk_id,
     d.id AS dimension_id,
     CASE WHEN d.ordinal = 1 THEN min(k.id) OVER (PARTITION BY d.id, s.slice)
@@ -125,11 +125,11 @@ CROSS JOIN LATERAL _timescaledb_functions.hypertable_chunks(h.relid) s
 JOIN _timescaledb_config.chunk k ON k.relid = s.chunk;
 
 CREATE VIEW _timescaledb_catalog.dimension_slice AS
-SELECT DISTINCT slice_id AS id, dimension_id, range_start, range_end FROM _timescaledb_internal.chunk_slice;
+SELECT DISTINCT slice_id AS id, dimension_id, range_start, range_end FROM _timescaledb_config.chunk_slice;
 
 CREATE VIEW _timescaledb_catalog.chunk_constraint AS
 SELECT chunk_id, slice_id AS dimension_slice_id, ('constraint_' || slice_id)::name AS constraint_name, NULL::name AS hypertable_constraint_name
-FROM _timescaledb_internal.chunk_slice;
+FROM _timescaledb_config.chunk_slice;
 
 CREATE VIEW _timescaledb_catalog.chunk AS
 SELECT k.id,
@@ -154,4 +154,4 @@ SELECT NULL::name AS key, NULL::text AS value, NULL::boolean AS include_in_telem
 
 -- The views run their functions as whoever reads them; the internal ones hold nothing that pg_class does not show.
 GRANT SELECT ON ALL TABLES IN SCHEMA timescaledb_information, _timescaledb_catalog TO PUBLIC;
-GRANT SELECT ON _timescaledb_internal.hypertable_dimension, _timescaledb_internal.chunk_slice TO PUBLIC;
+GRANT SELECT ON _timescaledb_config.hypertable_dimension, _timescaledb_config.chunk_slice TO PUBLIC;

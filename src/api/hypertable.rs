@@ -76,13 +76,13 @@ fn schema_and_name(relid: pg_sys::Oid) -> (String, String) {
     }
 }
 
-/// A value of `_timescaledb_internal.dimension_info`.
+/// A value of `_timescaledb_functions.dimension_info`.
 enum DimensionInfo {
     Range { column: String, interval: Given, function: Option<pg_sys::Oid> },
     Hash(HashRequest),
 }
 
-/// The fields of `_timescaledb_internal.dimension_info`, in order.
+/// The fields of `_timescaledb_functions.dimension_info`, in order.
 mod info {
     pub const COLUMN: i16 = 1;
     pub const KIND: i16 = 2;

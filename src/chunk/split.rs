@@ -91,10 +91,11 @@ impl Key {
     }
 
     fn is_later(&self, values: &Values, attribute: i16) -> bool {
-        values.column(attribute).is_some_and(|datum| {
-            let datum = self.function.as_ref().map_or(datum, |function| function.call(datum));
-            // SAFETY: a value of the axis's type.
-            unsafe { axis::position(self.axis, datum) >= self.at }
+        // SAFETY: a value of the axis's type.
+        let later = |datum| unsafe { axis::position(self.axis, datum) >= self.at };
+        values.column(attribute).is_some_and(|datum| match &self.function {
+            Some(function) => context::with_temporary(|| later(function.call(datum))),
+            None => later(datum),
         })
     }
 }

@@ -61,24 +61,6 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
     }
 }
 
-/// `DROP EXTENSION`: the schema of the chunks stays if there are any, and the tables with their rows.
-///
-/// # Safety
-/// A DropStmt.
-pub unsafe fn drop_extension(statement: *mut pg_sys::DropStmt) -> Result<()> {
-    // SAFETY: the caller's promise; extensions are named by String nodes.
-    unsafe {
-        if (*statement).removeType != pg_sys::ObjectType::OBJECT_EXTENSION {
-            return Ok(());
-        }
-        let names = list::pointers::<pg_sys::String>((*statement).objects);
-        if names.into_iter().any(|name| optional_string((*name).sval).as_deref() == Some("timescale_compat")) {
-            return ddl::keep_chunks();
-        }
-    }
-    Ok(())
-}
-
 /// `CREATE INDEX`: uniqueness needs every dimension; a TimescaleDB option is taken out.
 ///
 /// # Safety

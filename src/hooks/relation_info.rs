@@ -48,8 +48,8 @@ fn has_intake(relid: pg_sys::Oid) -> bool {
         return false;
     }
     let table = Relation::open(relid, pg_sys::NoLock);
-    // SAFETY: the relation is open.
     partition::default_of(&table)
+        // SAFETY: the relation is open.
         .is_some_and(|intake| unsafe { trigger::has_intake(Relation::open(intake, pg_sys::AccessShareLock).as_ptr()) })
 }
 

@@ -118,10 +118,6 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
                 forward();
             }
-            pg_sys::NodeTag::T_DropStmt => {
-                ddl::drop_extension(statement.cast())?;
-                forward();
-            }
             tag if subscription::concerns(tag) => {
                 forward();
                 return subscription::after();
@@ -133,13 +129,9 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 }
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
-    use pg_sys::NodeTag::{
-        T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt,
-    };
-    matches!(
-        tag,
-        T_DropStmt | T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt
-    ) || subscription::concerns(tag)
+    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
+    matches!(tag, T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
+        || subscription::concerns(tag)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {

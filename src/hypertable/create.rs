@@ -3,7 +3,7 @@
 use pgrx::{PgLogLevel, pg_sys};
 
 use super::interval::{self, Given};
-use super::{checks, intake, migrate, partitioning};
+use super::{checks, chunk_schema, intake, migrate, partitioning};
 use crate::catalog::dimension::{self, Division, NewDimension};
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
 use crate::catalog::{cache, chunk as chunk_catalog};
@@ -11,10 +11,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::convert::{self, RangeKey};
 use crate::pg::function::Function;
 use crate::pg::relation::{Relation, quote_identifier, relation_name};
-use crate::pg::{acl, ffi, function, guard, partition, spi, syscache};
-
-/// The schema of chunks if none is given.
-pub const DEFAULT_SCHEMA: &str = "_timescaledb_internal";
+use crate::pg::{acl, ffi, guard, partition, spi, syscache};
 
 /// What `create_hypertable` was asked for.
 #[derive(Debug, Clone)]
@@ -110,7 +107,7 @@ impl<'a> Plan<'a> {
         let axis = checks::check_time_type(&request.time_column, key_type)?;
         let interval = interval::resolve(axis, &request.time_column, request.interval)?;
         checks::warn_about_type(&request.time_column, key_type);
-        let schema = associated_schema(request, relation)?;
+        let schema = chunk_schema::resolve(request.associated_schema.as_deref(), relation.class().relowner)?;
         check_prefix(request.associated_prefix.as_deref())?;
         Ok(Self { request, attribute, key_type, function, interval, schema })
     }
@@ -233,20 +230,6 @@ fn chunk_options(relation: &Relation) -> Vec<String> {
         options.extend(syscache::reloptions(toast).into_iter().map(|option| format!("toast.{option}")));
     }
     options
-}
-
-/// The schema of the chunks: created if it is missing and the role may.
-fn associated_schema(request: &Request, relation: &Relation) -> Result<String> {
-    let Some(name) = &request.associated_schema else { return Ok(DEFAULT_SCHEMA.to_owned()) };
-    let Some(oid) = function::schema_oid(name) else {
-        spi::execute(&format!("CREATE SCHEMA {}", quote_identifier(name)))?;
-        return Ok(name.clone());
-    };
-    if name != DEFAULT_SCHEMA {
-        acl::require_create_in_schema(oid, name, relation.class().relowner)?;
-        acl::require_create_in_schema(oid, name, crate::pg::context::current_user())?;
-    }
-    Ok(name.clone())
 }
 
 /// A prefix leaves room for `_<id>_chunk` in a name of 63 bytes.

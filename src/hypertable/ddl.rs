@@ -7,7 +7,7 @@ use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
 use crate::catalog::{chunk as chunk_catalog, dimension};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, ffi, list, partition, spi, table};
+use crate::pg::{acl, ffi, list, partition, table};
 
 /// The tables below a hypertable, divided slices included, parents first, locked.
 pub fn descendants(relid: pg_sys::Oid, lock: u32) -> Vec<pg_sys::Oid> {
@@ -145,19 +145,4 @@ unsafe fn transform(
         ffi::heap_reloptions(kind as std::ffi::c_char, new, true);
         if new.is_null() { Vec::new() } else { Vec::<String>::from_datum(new, false).unwrap_or_default() }
     }
-}
-
-/// Lets the chunks outlive the extension: takes their schema out of it, if there is a chunk.
-///
-/// A member until then: pg_dump writes CREATE EXTENSION before the schemas, so one that is no member would be made twice.
-pub fn keep_chunks() -> Result<()> {
-    let chunks = spi::query(
-        "SELECT NULL FROM pg_catalog.pg_class AS c WHERE c.relnamespace = '_timescaledb_internal'::pg_catalog.regnamespace
-           AND c.relkind = ANY ('{r,p,f}') AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
-             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e') LIMIT 1",
-    )?;
-    if chunks.is_empty() {
-        return Ok(());
-    }
-    spi::execute("ALTER EXTENSION timescale_compat DROP SCHEMA _timescaledb_internal")
 }

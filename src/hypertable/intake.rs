@@ -7,6 +7,7 @@
 use pgrx::pg_sys;
 
 use crate::catalog::cache;
+use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::new_partition::{self, NewPartition};
 use crate::pg::relation::{Relation, relation_name};
@@ -27,6 +28,8 @@ pub fn ensure(relid: pg_sys::Oid) -> Result<pg_sys::Oid> {
     super::slice::lock(relid);
     let root = Relation::open(relid, pg_sys::NoLock);
     root.rebuild();
+    let hypertable = cache::find(root.oid())
+        .ok_or_else(|| Error::new(SqlState::HYPERTABLE_NOT_EXIST, format!("table \"{}\" is not a hypertable", root.name())))?;
     match partition::default_of(&root) {
         Some(default) if is_intake(default) => Ok(default),
         Some(default) => Err(Error::new(
@@ -34,15 +37,13 @@ pub fn ensure(relid: pg_sys::Oid) -> Result<pg_sys::Oid> {
             format!("hypertable \"{}\" has a default partition, \"{}\"", root.name(), relation_name(default)),
         )
         .hint("Detach it first.")),
-        None => context::with_temporary(|| context::as_user(root.class().relowner, || create(&root))),
+        None => context::with_temporary(|| context::as_user(root.class().relowner, || create(&root, &hypertable))),
     }
 }
 
-fn create(root: &Relation) -> Result<pg_sys::Oid> {
-    let hypertable = cache::find(root.oid())
-        .ok_or_else(|| Error::new(SqlState::HYPERTABLE_NOT_EXIST, format!("table \"{}\" is not a hypertable", root.name())))?;
+fn create(root: &Relation, hypertable: &Hypertable) -> Result<pg_sys::Oid> {
     let function = trigger_function().ok_or_else(|| Error::internal("the function intake() is gone"))?;
-    let schema = super::slice::schema(&hypertable)?;
+    let schema = super::slice::schema(hypertable)?;
     let name = format!("{}_intake", hypertable.associated_prefix);
     let tablespace = root.class().reltablespace;
     let access_method = Some(intake_am::oid().ok_or_else(|| Error::internal("the access method of intakes is gone"))?);

@@ -57,6 +57,7 @@ postgres! {
     fn CatalogTupleInsert(heapRel: Relation, tup: HeapTuple);
     fn CatalogTupleUpdate(heapRel: Relation, otid: ItemPointer, tup: HeapTuple);
     fn CheckCmdReplicaIdentity(rel: Relation, cmd: CmdType::Type);
+    fn CheckForSerializableConflictIn(relation: Relation, tid: ItemPointer, blkno: BlockNumber);
     fn CheckTableNotInUse(rel: Relation, stmt: *const c_char);
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn CommandCounterIncrement();
@@ -154,6 +155,7 @@ postgres! {
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
     fn PopActiveSnapshot();
+    fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
     fn PreventCommandIfParallelMode(cmdname: *const c_char);
     fn PreventCommandIfReadOnly(cmdname: *const c_char);
     fn ProcessInterrupts();
@@ -173,8 +175,8 @@ postgres! {
     fn RelationGetSmgr(rel: Relation) -> SMgrRelation;
     fn ReleaseBulkInsertStatePin(bistate: BulkInsertState);
     fn ReleaseSysCache(tuple: HeapTuple);
-    fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
+    fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
     fn RenameRelation(stmt: *mut RenameStmt) -> ObjectAddress;
     fn SPI_connect() -> c_int;
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
@@ -345,8 +347,6 @@ postgres! {
     fn pgstat_progress_start_command(cmdtype: ProgressCommandType::Type, relid: Oid);
     fn pgstat_progress_update_multi_param(nparam: c_int, index: *const c_int, val: *const int64);
     fn pgstat_progress_update_param(index: c_int, val: int64);
-    fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
-    fn CheckForSerializableConflictIn(relation: Relation, tid: ItemPointer, blkno: BlockNumber);
     fn pgstat_unlink_relation(rel: Relation);
     fn pnstrdup(in_: *const c_char, len: Size) -> *mut c_char;
     fn pstrdup(in_: *const c_char) -> *mut c_char;
@@ -369,6 +369,7 @@ postgres! {
     fn standard_planner(parse: *mut Query, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut PlannedStmt;
     fn stringToNode(str_: *const c_char) -> *mut c_void;
     fn superuser() -> bool;
+    fn superuser_arg(roleid: Oid) -> bool;
     fn systable_beginscan(heapRelation: Relation, indexId: Oid, indexOK: bool, snapshot: Snapshot, nkeys: c_int, key: ScanKey) -> SysScanDesc;
     fn systable_endscan(sysscan: SysScanDesc);
     fn systable_getnext(sysscan: SysScanDesc) -> HeapTuple;

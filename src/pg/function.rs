@@ -77,6 +77,13 @@ pub fn schema_oid(name: &str) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
+/// The role that owns a schema.
+pub fn schema_owner(oid: pg_sys::Oid) -> pg_sys::Oid {
+    CacheTuple::by_oid(pg_sys::SysCacheIdentifier::NAMESPACEOID, oid)
+        // SAFETY: a tuple of pg_namespace.
+        .map_or(pg_sys::InvalidOid, |tuple| unsafe { tuple.form::<pg_sys::FormData_pg_namespace>() }.nspowner)
+}
+
 /// The OID of a tablespace.
 pub fn tablespace_oid(name: &str) -> Option<pg_sys::Oid> {
     let text = c_string(name);

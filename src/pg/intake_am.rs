@@ -75,8 +75,8 @@ unsafe fn as_heap<T>(relation: pg_sys::Relation, f: impl FnOnce(&pg_sys::TableAm
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the callback's signature")]
 #[pgrx::pg_guard]
+#[expect(clippy::too_many_arguments, reason = "PostgreSQL's signature")]
 unsafe extern "C-unwind" fn index_build_range_scan(
     table: pg_sys::Relation,
     index: pg_sys::Relation,

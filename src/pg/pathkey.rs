@@ -56,15 +56,18 @@ unsafe fn is_dummy(rel: *mut pg_sys::RelOptInfo) -> bool {
     unsafe { ffi::is_dummy_rel(rel) }
 }
 
-/// The column that a relation is partitioned by.
+/// The column that a relation is partitioned by, in the order of an operator family.
 ///
 /// # Safety
 /// A relation of the running planner.
-pub unsafe fn partition_column(rel: *mut pg_sys::RelOptInfo) -> Option<i16> {
+pub unsafe fn partition_column(rel: *mut pg_sys::RelOptInfo, family: pg_sys::Oid) -> Option<i16> {
     // SAFETY: partexprs has a list of expressions for each key column.
     unsafe {
         let rel = &*rel;
         if rel.part_scheme.is_null() || (*rel.part_scheme).partnatts != 1 || rel.partexprs.is_null() {
+            return None;
+        }
+        if *(*rel.part_scheme).partopfamily != family {
             return None;
         }
         let key = list::pointers::<pg_sys::Node>(*rel.partexprs).first().copied()?;

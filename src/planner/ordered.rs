@@ -68,6 +68,7 @@ unsafe fn is_ordered_by(index: *mut pg_sys::IndexOptInfo, column: i16, key: *mut
             && *index.sortopfamily == (*key).pk_opfamily
             && *index.indexkeys == i32::from(column)
             && (index.indpred.is_null() || index.predOK)
+            && (*index.nulls_first == (*key).pk_nulls_first) == (*index.reverse_sort != pathkey::is_ascending(key))
     }
 }
 
@@ -192,7 +193,9 @@ unsafe fn append_of(root: *mut pg_sys::PlannerInfo, merge: *mut pg_sys::MergeApp
         let [key] = list::pointers::<pg_sys::PathKey>((*merge).path.pathkeys)[..] else { return None };
         let parameters = (*(*root).glob).boundParams;
         let slices = pathkey::ordered_slices(rel)?;
-        if !(*merge).path.param_info.is_null() || bucketed_time(key, (*rel).relids, parameters)? != pathkey::partition_column(rel)? {
+        if !(*merge).path.param_info.is_null()
+            || bucketed_time(key, (*rel).relids, parameters)? != pathkey::partition_column(rel, (*key).pk_opfamily)?
+        {
             return None;
         }
         let mut inputs = list::pointers::<pg_sys::Path>((*merge).subpaths);

@@ -337,20 +337,20 @@ def test_users_at_the_intake(pair):
     pair.sub(HYPERTABLE + "CREATE ROLE writer; CREATE ROLE reader; GRANT INSERT, SELECT ON m TO writer; GRANT SELECT ON m TO reader;"
              "GRANT USAGE ON SCHEMA _timescaledb_internal TO writer, reader")
     intake = pair.sub("SELECT _timescaledb_functions.create_intake('m')")
-    pair.sub(f"INSERT INTO m VALUES ('2024-01-01', 1, 1); INSERT INTO {intake} VALUES ('2024-01-02', 1, 1);"
-             f"SET ROLE writer; INSERT INTO {intake} VALUES ('2024-01-02', 2, 1); INSERT INTO m VALUES ('2024-01-03', 2, 1)")
+    pair.sub(f"INSERT INTO m VALUES ('2024-01-01', 1, 1); INSERT INTO {intake} (time, device, value) VALUES ('2024-01-02', 1, 1);"
+             f"SET ROLE writer; INSERT INTO {intake} (time, device, value) VALUES ('2024-01-02', 2, 1); INSERT INTO m VALUES ('2024-01-03', 2, 1)")
     with pytest.raises(ServerError, match="permission denied"):
-        pair.sub(f"SET ROLE reader; INSERT INTO {intake} VALUES ('2024-01-04', 1, 1)")
+        pair.sub(f"SET ROLE reader; INSERT INTO {intake} (time, device, value) VALUES ('2024-01-04', 1, 1)")
     with pytest.raises(ServerError, match="permission denied"):
-        pair.sub(f"REVOKE INSERT ON m FROM writer; GRANT INSERT ON {intake} TO writer; SET ROLE writer; INSERT INTO {intake} VALUES ('2024-01-04', 1, 1)")
+        pair.sub(f"REVOKE INSERT ON m FROM writer; GRANT INSERT ON {intake} TO writer; SET ROLE writer; INSERT INTO {intake} (time, device, value) VALUES ('2024-01-04', 1, 1)")
     with pytest.raises(ServerError, match="duplicate key"):
-        pair.sub(f"INSERT INTO {intake} VALUES ('2024-01-02', 2, 1)")
+        pair.sub(f"INSERT INTO {intake} (time, device, value) VALUES ('2024-01-02', 2, 1)")
     with pytest.raises(ServerError, match="null value in column \"time\""):
-        pair.sub(f"INSERT INTO {intake} VALUES (NULL, 2, 1)")
+        pair.sub(f"INSERT INTO {intake} (time, device, value) VALUES (NULL, 2, 1)")
     # of many chunks in one COPY, of which all rows come by the intake, and one that fails leaves nothing
-    pair.sub(f"SET session_replication_role = replica; COPY {intake} FROM PROGRAM 'for i in $(seq 1 28); do echo 2025-02-$i,1,1; done' CSV")
+    pair.sub(f"SET session_replication_role = replica; COPY {intake} (time, device, value) FROM PROGRAM 'for i in $(seq 1 28); do echo 2025-02-$i,1,1; done' CSV")
     with pytest.raises(ServerError, match="duplicate key"):
-        pair.sub(f"COPY {intake} FROM PROGRAM 'for i in $(seq 1 28) 1; do echo 2026-02-$i,1,1; done' CSV")
+        pair.sub(f"COPY {intake} (time, device, value) FROM PROGRAM 'for i in $(seq 1 28) 1; do echo 2026-02-$i,1,1; done' CSV")
     assert pair.sub("SELECT count(*) FROM m") == "32"
     assert pair.chunks() == 31
     pair.assert_intake_is_no_chunk()
@@ -412,7 +412,7 @@ def test_dump_and_restore_carry_the_intake(pair):
         again = pair.subscriber.pg_dump(copy)
         assert again == dump
         intake = "_timescaledb_internal._hyper_1_intake"
-        pair.subscriber.psql(f"SET session_replication_role = replica; INSERT INTO {intake} VALUES ('2029-01-01', 1, 1)", copy)
+        pair.subscriber.psql(f"SET session_replication_role = replica; INSERT INTO {intake} (time, device, value) VALUES ('2029-01-01', 1, 1)", copy)
         assert pair.subscriber.psql(f"SELECT count(*) FROM {intake}", copy) == "0"
         assert pair.subscriber.psql("SELECT count(*) FROM m WHERE time = '2029-01-01'", copy) == "1"
         # without its rows in the catalog the partitioned table can be adopted

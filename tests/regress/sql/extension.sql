@@ -11,6 +11,5 @@ FROM pg_namespace WHERE nspname ~ 'timescaledb' ORDER BY nspname COLLATE "C";
 CREATE EXTENSION timescale_compat;
 CREATE EXTENSION IF NOT EXISTS timescale_compat;
 
--- Nothing stays, unless there are chunks: they keep their schema and their rows (tests/blackbox/test_dump.py).
 DROP EXTENSION timescale_compat;
 SELECT nspname FROM pg_namespace WHERE nspname ~ 'timescaledb';

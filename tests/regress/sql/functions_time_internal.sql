@@ -39,8 +39,3 @@ SELECT count(*) AS checked, count(*) FILTER (WHERE _timescaledb_functions.get_pa
        min(_timescaledb_functions.get_partition_hash(i)) >= 0 AS not_negative
 FROM generate_series(-1000, 1000) i;
 SELECT _timescaledb_functions.get_partition_hash(point '(1,2)');
-
--- The older names.
-SELECT _timescaledb_internal.to_timestamp(0), _timescaledb_internal.to_timestamp_without_timezone(0), _timescaledb_internal.to_date(0), _timescaledb_internal.to_interval(1000000),
-       _timescaledb_internal.to_unix_microseconds('2000-01-01 00:00+00'), _timescaledb_internal.time_to_internal(date '2000-01-01'),
-       _timescaledb_internal.get_partition_hash('a'::text) = _timescaledb_functions.get_partition_hash('a'::text) AS hash;

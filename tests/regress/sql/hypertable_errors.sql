@@ -77,7 +77,7 @@ SELECT try($$SELECT create_hypertable('plain', 'time', 'missing', 2)$$);
 SELECT try($$SELECT create_hypertable('plain', 'time', time_partitioning_func => 'bad_part')$$);
 SELECT try($$SELECT create_hypertable('plain', 'time', associated_table_prefix => repeat('x', 60))$$);
 SELECT try($$SELECT create_hypertable('plain', by_hash('other', 2))$$);
-SELECT try($$SELECT create_hypertable('plain', NULL::_timescaledb_internal.dimension_info)$$);
+SELECT try($$SELECT create_hypertable('plain', NULL::_timescaledb_functions.dimension_info)$$);
 SELECT relkind FROM pg_class WHERE oid = 'plain'::regclass;
 SELECT try($$SELECT add_dimension('plain', 'other', 2)$$);
 SELECT try($$SELECT add_dimension('ht', 'missing', 2)$$);
