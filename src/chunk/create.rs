@@ -33,7 +33,14 @@ pub fn ensure(root: &Relation, position: i64) -> Result<Ensured> {
         .ok_or_else(|| Error::new(SqlState::HYPERTABLE_NOT_EXIST, format!("table \"{}\" is not a hypertable", root.name())))?;
     let (axis, interval) = slice::time_axis(&hypertable)?;
     let gap = match partition::find(root, axis, position) {
-        Found::Partition(partition) => return Ok(Ensured { slice: partition.slice, created: false }),
+        Found::Partition(partition) if partition.is_leaf || slice::is_whole(partition.oid) => {
+            return Ok(Ensured { slice: partition.slice, created: false });
+        }
+        // A chunk of a slice divided by hash was dropped by itself.
+        Found::Partition(partition) => {
+            context::with_temporary(|| context::as_user(root.class().relowner, || slice::mend(root, &hypertable, partition.oid)))?;
+            return Ok(Ensured { slice: partition.slice, created: true });
+        }
         Found::Gap(gap) => gap,
     };
     // A chunk is written that the readers of the hypertable had no chance to lock (see ingest::serializable).

@@ -28,7 +28,8 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
             Some(previous) => previous(query, flags),
             None => raw::standard_ExecutorStart(query, flags),
         }
-        if pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 {
+        // A parallel worker holds no locks of its own; its leader has noted what is read.
+        if pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 && pg_sys::ParallelWorkerNumber < 0 {
             boundary(|| {
                 serializable::note_reads(query);
                 Ok(())

@@ -104,6 +104,19 @@ impl Maker<'_> {
         Ok(NewTable { oid, chunk_id: None, parts })
     }
 
+    fn mend(&self, oid: pg_sys::Oid, dimensions: &[Dimension]) -> Result<()> {
+        let Some((dimension, rest)) = dimensions.split_first() else { return Ok(()) };
+        let Division::Hash { slices } = dimension.division else { return Ok(()) };
+        let relation = Relation::open(oid, pg_sys::ShareUpdateExclusiveLock);
+        let (modulus, gaps) = partition::hash_gaps(&relation).unwrap_or_else(|| (slices, (0..slices).collect()));
+        let below = partition::children(&relation);
+        for remainder in gaps {
+            let table = self.make(rest, remainder as usize)?;
+            attach_tree(&relation, self.hypertable, &table, partition::hash_bound(modulus, remainder));
+        }
+        below.into_iter().filter(|(_, is_leaf)| !is_leaf).try_for_each(|(child, _)| self.mend(child, rest))
+    }
+
     /// An id whose name is free: chunks of an earlier life of the extension may lie in the same schema.
     fn free_name(&self) -> (i32, String) {
         loop {
@@ -154,6 +167,28 @@ pub fn attach_tree(parent: &Relation, hypertable: &Hypertable, table: &NewTable,
     for (remainder, part) in table.parts.iter().enumerate() {
         attach_tree(&relation, hypertable, part, partition::hash_bound(table.parts.len() as i32, remainder as i32));
     }
+}
+
+/// False if a hash partition of a slice was dropped by itself, or one below it.
+pub fn is_whole(oid: pg_sys::Oid) -> bool {
+    let relation = Relation::open(oid, pg_sys::AccessShareLock);
+    if partition::key(&relation).is_none_or(|key| key.strategy != b'h') {
+        return true;
+    }
+    let no_gap = partition::hash_gaps(&relation).is_some_and(|(_, gaps)| gaps.is_empty());
+    no_gap && partition::children(&relation).into_iter().all(|(child, is_leaf)| is_leaf || is_whole(child))
+}
+
+/// Makes the hash partitions that a slice lacks. The caller holds the lock of [`lock`].
+pub fn mend(root: &Relation, hypertable: &Hypertable, oid: pg_sys::Oid) -> Result<()> {
+    let maker = Maker {
+        root,
+        hypertable,
+        schema: schema(hypertable)?,
+        tablespaces: tablespace::of_hypertable(hypertable.id),
+        ordinal: slice_ordinal(root, hypertable)?,
+    };
+    maker.mend(oid, hypertable.hash_dimensions())
 }
 
 /// How many slices there are: the next one's number, from which its tablespace follows.

@@ -11,6 +11,7 @@ use tsc_kernel::axis::{Axis, Slice};
 
 use crate::chunk::create::{self, Ensured};
 use crate::error::Result;
+use crate::hypertable::slice;
 use crate::pg::partition::{self, Found};
 use crate::pg::relation::Relation;
 use crate::pg::{context, ffi};
@@ -142,7 +143,8 @@ unsafe fn pinned_slice(estate: *mut pg_sys::EState, root: &Relation, axis: Axis,
         }
     };
     match found {
-        Found::Partition(partition) => Some(partition.slice),
+        Found::Partition(partition) if partition.is_leaf || slice::is_whole(partition.oid) => Some(partition.slice),
+        Found::Partition(_) => None,
         Found::Gap(_) => None,
     }
 }

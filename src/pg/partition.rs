@@ -416,3 +416,13 @@ unsafe fn is_constant(cell: &pg_sys::ListCell) -> bool {
     // SAFETY: the caller's promise.
     unsafe { node::tag(cell.ptr_value.cast::<pg_sys::Node>()) == pg_sys::NodeTag::T_Const }
 }
+
+/// Of a table partitioned by hash: the greatest modulus, and the remainders that no partition takes. None without partitions.
+pub fn hash_gaps(relation: &Relation) -> Option<(i32, Vec<i32>)> {
+    // SAFETY: boundinfo is NULL when there is no partition; for hash it has an index for each remainder of the greatest modulus.
+    unsafe {
+        let info = (*ffi::RelationGetPartitionDesc(relation.as_ptr(), true)).boundinfo.as_ref()?;
+        let gaps = (0..info.nindexes).filter(|remainder| *info.indexes.add(*remainder as usize) < 0).collect();
+        Some((info.nindexes, gaps))
+    }
+}

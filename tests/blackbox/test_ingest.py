@@ -52,3 +52,36 @@ def test_the_session_that_used_the_indexes_of_a_converted_table_may_drop_it(db):
         db.execute("SELECT * FROM used WHERE id = 3")
         db.execute("DROP TABLE used")
     assert db.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("spaces", [1, 2])
+def test_a_dropped_chunk_of_a_divided_slice_comes_back(db, spaces):
+    db.execute("CREATE TABLE h (time timestamptz NOT NULL, dev int, place text)")
+    db.execute("SELECT create_hypertable('h', 'time', 'dev', 3, chunk_time_interval => interval '1 day')")
+    if spaces == 2:
+        db.execute("SELECT add_dimension('h', 'place', number_partitions => 2)")
+    rows = "INSERT INTO h SELECT timestamptz '2024-01-01+00' + g % 2 * interval '1 day', g, 'p' || g FROM generate_series(1, 60) AS g"
+    drop = "DO $$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || tableoid::regclass FROM h LIMIT 1); END $$"
+    db.execute(rows)
+    for _ in range(3):
+        db.execute(drop)
+        left = db.execute("SELECT count(*) FROM h").fetchone()[0]
+        assert left < 60
+        db.execute(rows)
+        assert db.execute("SELECT count(*) FROM h").fetchone() == (left + 60,)
+        db.execute("DELETE FROM h")
+        db.execute(rows)
+    db.execute(drop)
+    with db.cursor() as cursor, cursor.copy("COPY h (time, dev, place) FROM STDIN") as copy:
+        for number in range(60):
+            copy.write(f"2024-01-0{1 + number % 2} 00:00+00\t{number}\tp{number}\n")
+    db.execute("UPDATE h SET time = time + interval '1 day' WHERE dev < 30")
+    assert db.execute("SELECT count(*) FROM _timescaledb_config.chunk").fetchone() == db.execute("SELECT count(*) FROM pg_partition_tree('h') WHERE isleaf").fetchone()
+
+
+def test_parallel_workers_read_for_serializable_transactions(points):
+    points.execute(f"INSERT INTO t {series(1, 200)}")
+    points.execute("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET force_parallel_mode = on")
+    with points.transaction():
+        points.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        assert points.execute("SELECT count(*), count(DISTINCT id) FROM t WHERE dev = 1").fetchone() == (200, 200)

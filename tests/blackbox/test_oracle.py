@@ -274,7 +274,7 @@ class Script:
         if self.random.random() < 0.5:
             interval = self.pick(*self.variant.intervals)
             return Step("", hyper=self.guarded(f"PERFORM set_chunk_time_interval('t', {interval})"))
-        if not self.variant.hashed and self.variant.type != "uuid" and not self.triggers and self.random.random() < 0.6:
+        if self.variant.type != "uuid" and not self.triggers and self.random.random() < 0.6:
             return Step("", drop_chunk=self.random.randrange(3))
         return Step("", hyper=self.guarded("PERFORM add_dimension('t', 'dev', number_partitions => 2, if_not_exists => true)"))
 
