@@ -24,18 +24,18 @@ class Scale:
 
 
 FULL = Scale(
-    copy_hosts=25,
-    insert_hosts=12,
-    rounds=15,
-    transactions=20_000,
+    copy_hosts=12,
+    insert_hosts=6,
+    rounds=9,
+    transactions=10_000,
     planning_chunks=(10, 1_000, 5_000),
-    planning_seconds=10,
+    planning_seconds=4,
     memory_chunks=2_000,
     creation_at=(0, 100, 1_000, 2_000, 5_000),
-    creations=20,
+    creations=10,
     query_hosts=400,
-    query_rounds=7,
-    query_variants=3,
+    query_rounds=5,
+    query_variants=2,
 )
 
 QUICK = Scale(
