@@ -26,7 +26,7 @@ class Scale:
 FULL = Scale(
     copy_hosts=12,
     insert_hosts=6,
-    rounds=9,
+    rounds=7,
     transactions=10_000,
     planning_chunks=(10, 1_000, 5_000),
     planning_seconds=4,
@@ -34,7 +34,7 @@ FULL = Scale(
     creation_at=(0, 100, 1_000, 2_000, 5_000),
     creations=10,
     query_hosts=400,
-    query_rounds=5,
+    query_rounds=4,
     query_variants=2,
 )
 

@@ -4,10 +4,10 @@ use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
-use crate::error::Result;
+use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{self, TableOptions};
 use crate::hypertable::{ddl, dimensions};
-use crate::pg::relation::{optional_string, qualified_name};
+use crate::pg::relation::{optional_string, qualified_name, relation_name};
 use crate::pg::{ffi, list, node};
 
 /// The relation that a statement names; None if there is none of that name.
@@ -58,6 +58,22 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
             Some(relid) if !existed => options.apply(relid),
             _ => Ok(()),
         }
+    }
+}
+
+/// `CREATE RULE` on a hypertable: refused, as `create_hypertable` refuses a table that has rules.
+///
+/// # Safety
+/// A RuleStmt.
+pub unsafe fn check_rule(statement: *mut pg_sys::RuleStmt) -> Result<()> {
+    // SAFETY: the caller's promise.
+    match unsafe { hypertable_of((*statement).relation) } {
+        None => Ok(()),
+        Some(hypertable) => Err(Error::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("hypertables do not support rules: \"{}\" is a hypertable", relation_name(hypertable.relid)),
+        )
+        .hint("Use a trigger.")),
     }
 }
 

@@ -113,6 +113,10 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::grant(statement.cast());
                 forward();
             }
+            pg_sys::NodeTag::T_RuleStmt => {
+                ddl::check_rule(statement.cast())?;
+                forward();
+            }
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
@@ -129,9 +133,13 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 }
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
-    use pg_sys::NodeTag::{T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt};
-    matches!(tag, T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt)
-        || subscription::concerns(tag)
+    use pg_sys::NodeTag::{
+        T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt, T_RuleStmt,
+    };
+    matches!(
+        tag,
+        T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt | T_RuleStmt
+    ) || subscription::concerns(tag)
 }
 
 unsafe fn process_copy(call: Call) -> Result<()> {

@@ -82,14 +82,17 @@ pub fn init() {
     functions::init();
 }
 
-/// Whether a query reads or writes a hypertable, at any level. Costs next to nothing where no table is partitioned.
+/// Whether a query reads a hypertable, at any level, or updates one or deletes from it. Costs next to nothing where no table is partitioned.
 ///
 /// # Safety
 /// `query` is a query that has been rewritten.
 pub unsafe fn references_hypertable(query: *mut pg_sys::Query) -> bool {
     // SAFETY: the lists of a Query hold what their names say.
     unsafe {
-        if list::cells((*query).rtable).iter().any(|cell| entry_references(cell.ptr_value.cast())) {
+        // Where an INSERT puts its rows is not read: it needs no other plan, and its VALUES may be many.
+        let target = if (*query).commandType == pg_sys::CmdType::CMD_INSERT { (*query).resultRelation as usize } else { 0 };
+        let mut entries = list::cells((*query).rtable).iter().enumerate().filter(|(index, _)| index + 1 != target);
+        if entries.any(|(_, cell)| entry_references(cell.ptr_value.cast())) {
             return true;
         }
         let ctes = list::pointers::<pg_sys::CommonTableExpr>((*query).cteList);

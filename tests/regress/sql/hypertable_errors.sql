@@ -95,6 +95,7 @@ SELECT try($$ALTER TABLE ht DROP COLUMN time$$);
 SELECT try($$ALTER TABLE ht ALTER COLUMN time TYPE timestamp$$);
 SELECT try($$ALTER TABLE ht ADD PRIMARY KEY (device)$$);
 SELECT try($$CREATE UNIQUE INDEX ON ht (device)$$);
+SELECT try($$CREATE RULE r AS ON DELETE TO ht DO INSTEAD NOTHING$$);
 SELECT try($$ALTER TABLE ht SET (timescaledb.compress)$$);
 SELECT try($$ALTER TABLE ht SET (timescaledb.nonsense)$$);
 SELECT try($$CREATE TABLE x (time timestamptz) WITH (tsdb.partition_column = 'time')$$);
