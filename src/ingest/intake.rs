@@ -90,11 +90,9 @@ impl<'a> Store<'a> {
                 // Routing has opened the chunk's indexes.
                 ffi::ExecSimpleRelationInsert(chunk, estate, self.chunk_row(chunk, root_row));
                 ffi::AfterTriggerEndQuery(estate);
-                // What triggers had to open; the routing closes the rest.
-                for opened in list::pointers::<pg_sys::ResultRelInfo>((*estate).es_trig_target_relations) {
-                    ffi::table_close((*opened).ri_RelationDesc, pg_sys::NoLock as i32);
-                }
                 ffi::ExecCleanupTupleRouting(modify, routing);
+                // AFTER triggers may have opened the chunk once more: since 15.15 they don't take a routed relation for theirs.
+                ffi::ExecCloseResultRelations(estate);
                 ffi::ExecResetTupleTable((*estate).es_tupleTable, false);
                 Ok(())
             });
