@@ -26,9 +26,14 @@ pub struct Ensured {
 ///
 /// Runs as the table's owner: a role that may insert needs no right to create tables.
 pub fn ensure(root: &Relation, position: i64) -> Result<Ensured> {
-    slice::lock(root.oid());
-    // Other creators have to wait now, so what is found is the truth.
-    root.rebuild();
+    // Who holds the lock already was the only one who could change the partitions since.
+    if slice::is_locked(root) {
+        root.refresh();
+    } else {
+        slice::lock(root.oid());
+        // Other creators have to wait now, so what is found is the truth.
+        root.rebuild();
+    }
     let hypertable = cache::find(root.oid())
         .ok_or_else(|| Error::new(SqlState::HYPERTABLE_NOT_EXIST, format!("table \"{}\" is not a hypertable", root.name())))?;
     let (axis, interval) = slice::time_axis(&hypertable)?;

@@ -20,6 +20,12 @@ pub fn lock(relid: pg_sys::Oid) {
     unsafe { ffi::LockRelationOid(relid, pg_sys::ShareUpdateExclusiveLock as i32) };
 }
 
+/// Whether this transaction took that lock before.
+pub fn is_locked(root: &Relation) -> bool {
+    // SAFETY: an open relation.
+    unsafe { ffi::CheckRelationLockedByMe(root.as_ptr(), pg_sys::ShareUpdateExclusiveLock as i32, false) }
+}
+
 /// The axis and interval of the range dimension.
 pub fn time_axis(hypertable: &Hypertable) -> Result<(tsc_kernel::axis::Axis, i64)> {
     let time = hypertable.time();

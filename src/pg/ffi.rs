@@ -58,6 +58,7 @@ postgres! {
     fn CatalogTupleUpdate(heapRel: Relation, otid: ItemPointer, tup: HeapTuple);
     fn CheckCmdReplicaIdentity(rel: Relation, cmd: CmdType::Type);
     fn CheckForSerializableConflictIn(relation: Relation, tid: ItemPointer, blkno: BlockNumber);
+    fn CheckRelationLockedByMe(relation: Relation, lockmode: LOCKMODE, orstronger: bool) -> bool;
     fn CheckTableNotInUse(rel: Relation, stmt: *const c_char);
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn CommandCounterIncrement();
