@@ -53,6 +53,7 @@ CREATE TABLE _timescaledb_config.tablespace (
 -- A restore fills these tables row by row; sessions that cached their contents must learn of it.
 CREATE FUNCTION _timescaledb_functions.catalog_changed() RETURNS trigger
     AS 'MODULE_PATHNAME', 'tsc_catalog_changed' LANGUAGE c;
+REVOKE EXECUTE ON FUNCTION _timescaledb_functions.catalog_changed() FROM PUBLIC;
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.hypertable
     FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.catalog_changed();
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.dimension

@@ -52,8 +52,13 @@ pub fn drop_chunks(relid: pg_sys::Oid, asked: Asked, verbose: bool) -> Result<Ve
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid time range for dropping chunks")
             .hint("At least one of older_than, newer_than, created_before and created_after must be provided."));
     }
+    // Nothing to drop is no reason to wait for all queries, and to make all others wait.
+    if select(&hypertable, &Window::new(hypertable.time(), asked)?).is_empty() {
+        return Ok(Vec::new());
+    }
     drop(hypertable);
     lock(relid, pg_sys::AccessExclusiveLock);
+    acl::require_owner(relid)?;
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
     let window = Window::new(hypertable.time(), asked)?;
     let doomed = select(&hypertable, &window);

@@ -79,8 +79,9 @@ fn obstacles(relation: &Relation, time_attribute: i16) -> Result<Vec<(String, St
              AND (contype = 'c' AND connoinherit OR contype = 'x' OR contype = 'f' AND NOT convalidated)
          UNION ALL SELECT 'transition', tgname::text FROM pg_catalog.pg_trigger
            WHERE tgrelid = {oid} AND NOT tgisinternal AND tgtype::int & 1 = 1 AND (tgoldtable IS NOT NULL OR tgnewtable IS NOT NULL)
-         UNION ALL SELECT 'invalid index', indexrelid::pg_catalog.regclass::text FROM pg_catalog.pg_index WHERE indrelid = {oid} AND NOT indisvalid
-         UNION ALL SELECT 'unique', indexrelid::pg_catalog.regclass::text FROM pg_catalog.pg_index
+         UNION ALL SELECT 'invalid index', c.relname::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+           WHERE i.indrelid = {oid} AND NOT i.indisvalid
+         UNION ALL SELECT 'unique', c.relname::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
            WHERE indrelid = {oid} AND indisunique AND {time_attribute} <> ALL ((indkey::int2[])[0:indnkeyatts - 1])"
     ))?;
     Ok(rows.into_iter().filter_map(|mut row| Some((row.swap_remove(0)?, row.pop()??))).collect())

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::convert::{self, RangeKey};
 use crate::pg::function::Function;
 use crate::pg::relation::{Relation, quote_identifier, relation_name};
-use crate::pg::{acl, ffi, guard, partition, spi, syscache};
+use crate::pg::{acl, context, ffi, guard, partition, spi, syscache};
 
 /// What `create_hypertable` was asked for.
 #[derive(Debug, Clone)]
@@ -147,7 +147,12 @@ impl<'a> Plan<'a> {
             convert::set_not_null(oid, self.attribute);
         }
         let hypertable = self.register(oid, &options)?;
-        let moved = if empty { migrate::Moved::default() } else { migrate::move_rows(&relation, &hypertable, range)? };
+        let moved = if empty {
+            migrate::Moved::default()
+        } else {
+            // A time partitioning function is the owner's.
+            context::as_user(relation.class().relowner, || migrate::move_rows(&relation, &hypertable, range))?
+        };
         convert::to_partitioned(&relation, range);
         drop(relation);
         cache::invalidate(oid);

@@ -141,7 +141,7 @@ impl<'a> Router<'a> {
         let written = self.targets[index].writers[part].push(row);
         self.pending = self.pending + 1 - written;
         if self.pending > PENDING {
-            self.targets.iter_mut().flat_map(|target| &mut target.writers).for_each(Writer::flush);
+            self.targets.iter_mut().flat_map(|target| &mut target.writers).for_each(Writer::park);
             self.pending = 0;
         }
         Ok(())

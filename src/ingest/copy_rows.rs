@@ -20,6 +20,9 @@ const BUFFER_ROWS: usize = 1000;
 /// no order of time still reach their chunks in batches.
 const BUFFERED_BYTES: usize = 8 << 20;
 
+/// The most chunks that rows wait for at once: buffers hold slots and pin a page each.
+const MOST_BUFFERS: usize = 64;
+
 /// Rows that wait for one chunk.
 struct Buffer {
     target: *mut pg_sys::ResultRelInfo,
@@ -43,6 +46,7 @@ pub struct Loop {
     pub aside: SetAside,
     command: pg_sys::CommandId,
     buffers: *mut Buffer,
+    buffer_count: usize,
     bytes: usize,
     previous: *mut pg_sys::ResultRelInfo,
     /// Whether rows for `previous` may be written in batches.
@@ -73,6 +77,7 @@ impl Loop {
             aside: SetAside::NONE,
             command,
             buffers: std::ptr::null_mut(),
+            buffer_count: 0,
             bytes: 0,
             previous: std::ptr::null_mut(),
             collect_previous: false,
@@ -210,6 +215,7 @@ unsafe fn cover(work: &mut Loop, key: Option<pg_sys::Datum>) {
         pg_sys::error_context_stack = stack;
         // Result relations of the old routing stay open to the end; rows that wait for them must not be overtaken.
         flush_all(work);
+        free_buffers(work);
         work.previous = std::ptr::null_mut();
     }
 }
@@ -233,6 +239,11 @@ unsafe fn enter(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
 unsafe fn add_buffer(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
     // SAFETY: zeroed memory of the executor state's context.
     unsafe {
+        if work.buffer_count == MOST_BUFFERS {
+            flush_all(work);
+            free_buffers(work);
+        }
+        work.buffer_count += 1;
         let buffer = raw::MemoryContextAllocZero((*work.estate).es_query_cxt, size_of::<Buffer>()).cast::<Buffer>();
         (*buffer).target = chunk;
         (*buffer).bulk = raw::GetBulkInsertState();
@@ -375,7 +386,7 @@ unsafe fn flush_all(work: &mut Loop) {
 
 unsafe fn free_buffers(work: &mut Loop) {
     while !work.buffers.is_null() {
-        // SAFETY: a list of empty buffers; the memory itself goes with the executor state.
+        // SAFETY: a list of empty buffers.
         unsafe {
             let buffer = work.buffers;
             for row in (*buffer).slots.iter().take_while(|row| !row.is_null()) {
@@ -384,6 +395,8 @@ unsafe fn free_buffers(work: &mut Loop) {
             raw::FreeBulkInsertState((*buffer).bulk);
             (*(*buffer).target).ri_CopyMultiInsertBuffer = std::ptr::null_mut();
             work.buffers = (*buffer).next;
+            raw::pfree(buffer.cast());
         }
     }
+    work.buffer_count = 0;
 }

@@ -49,13 +49,13 @@ pub fn datum(axis: Axis, position: i64) -> pg_sys::Datum {
     }
 }
 
-/// True for a value that its axis can place: any but a UUID of another version than 7.
+/// True for a value that its axis can place: any but a UUID that is not of version 7 and of RFC 9562's variant.
 ///
 /// # Safety
 /// As [`position`].
 pub unsafe fn is_placeable(axis: Axis, datum: pg_sys::Datum) -> bool {
     // SAFETY: a uuid Datum points to 16 bytes.
-    axis != Axis::Uuid || unsafe { (*datum.cast_mut_ptr::<[u8; 16]>())[6] >> 4 == 7 }
+    axis != Axis::Uuid || unsafe { (*datum.cast_mut_ptr::<[u8; 16]>())[6] >> 4 == 7 && (*datum.cast_mut_ptr::<[u8; 16]>())[8] >> 6 == 2 }
 }
 
 /// A point in TimescaleDB's internal form as a timestamptz; None on an axis of integers.

@@ -42,7 +42,8 @@ pub unsafe fn with_context<T>(context: pg_sys::MemoryContext, f: impl FnOnce() -
     f()
 }
 
-/// Runs `f` as another role, as a SECURITY DEFINER function would, and refuses SET ROLE meanwhile.
+/// Runs `f` as another role, as maintenance commands do with a table's functions: SET ROLE, temporary objects and the like are
+/// refused meanwhile.
 pub fn as_user<T>(user: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     struct Restore(pg_sys::Oid, i32);
     impl Drop for Restore {
@@ -55,7 +56,10 @@ pub fn as_user<T>(user: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     // SAFETY: both calls only read or set variables.
     let _restore = unsafe {
         ffi::raw::GetUserIdAndSecContext(&mut saved, &mut flags);
-        ffi::raw::SetUserIdAndSecContext(user, flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        ffi::raw::SetUserIdAndSecContext(
+            user,
+            flags | (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32,
+        );
         Restore(saved, flags)
     };
     f()

@@ -47,6 +47,7 @@ postgres! {
     fn AfterTriggerEndQuery(estate: *mut EState);
     fn AllocSetContextCreateInternal(parent: MemoryContext, name: *const c_char, minContextSize: Size, initBlockSize: Size, maxBlockSize: Size) -> MemoryContext;
     fn AlterTableInternal(relid: Oid, cmds: *mut List, recurse: bool);
+    fn AtEOXact_GUC(isCommit: bool, nestLevel: c_int);
     fn BeginCopyFrom(pstate: *mut ParseState, rel: Relation, whereClause: *mut Node, filename: *const c_char, is_program: bool, data_source_cb: copy_data_source_cb, attnamelist: *mut List, options: *mut List) -> CopyFromState;
     fn BlessTupleDesc(tupdesc: TupleDesc) -> TupleDesc;
     fn CacheInvalidateRelcache(relation: Relation);
@@ -148,6 +149,7 @@ postgres! {
     fn MemoryContextReset(context: MemoryContext);
     fn MemoryContextSetParent(context: MemoryContext, new_parent: MemoryContext);
     fn MultiXactIdPrecedes(multi1: MultiXactId, multi2: MultiXactId) -> bool;
+    fn NewGUCNestLevel() -> c_int;
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
     fn OidFunctionCall0Coll(functionId: Oid, collation: Oid) -> Datum;
     fn OidFunctionCall1Coll(functionId: Oid, collation: Oid, arg1: Datum) -> Datum;

@@ -144,7 +144,19 @@ impl Writer {
                 super::slot::clear(*slot);
             }
         }
+        // Else each chunk would keep a page of its own in shared buffers.
+        // SAFETY: made by `new`.
+        unsafe { ffi::ReleaseBulkInsertStatePin(self.bulk) };
         self.filled = 0;
+    }
+
+    /// Writes what was collected and frees the slots: there may be thousands of writers.
+    pub fn park(&mut self) {
+        self.flush();
+        for slot in self.slots.drain(..) {
+            // SAFETY: made by `push`, and empty.
+            unsafe { ffi::ExecDropSingleTupleTableSlot(slot) };
+        }
     }
 
     /// Writes the rest and frees the slots.

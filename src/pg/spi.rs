@@ -12,6 +12,8 @@ pub fn execute(sql: &str) -> Result<()> {
 }
 
 /// Runs a query and returns its rows as the columns' text, None for NULL.
+///
+/// The search path is pg_catalog's meanwhile: an operator of the user's making can't take the place of PostgreSQL's.
 pub fn query(sql: &str) -> Result<Vec<Vec<Option<String>>>> {
     let text = c_string(sql);
     // SAFETY: SPI_connect and SPI_finish pair up; on an error the transaction's abort cleans SPI up.
@@ -19,11 +21,23 @@ pub fn query(sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         if ffi::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(Error::internal("could not connect to SPI"));
         }
+        let level = ffi::NewGUCNestLevel();
+        ffi::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
         let code = ffi::SPI_execute(text.as_ptr(), false, 0);
         if code < 0 {
             ffi::SPI_finish();
             return Err(Error::internal(format!("SPI_execute returned {code}")));
         }
+        ffi::AtEOXact_GUC(true, level);
         let rows = if pg_sys::SPI_tuptable.is_null() { Vec::new() } else { read_table(pg_sys::SPI_tuptable) };
         ffi::SPI_finish();
         Ok(rows)
