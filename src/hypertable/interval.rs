@@ -26,10 +26,14 @@ pub fn default_interval(axis: Axis) -> i64 {
 /// The interval of a range dimension: microseconds, or units of an integer column.
 pub fn resolve(axis: Axis, column: &str, given: Given) -> Result<i64> {
     let Some((type_oid, datum)) = given else {
-        return crate::guc::default_chunk_time_interval()
-            .filter(|text| !is_integer(axis) && !text.is_empty())
-            .and_then(|text| crate::pg::datetime::parse_interval_micros(&text))
-            .map_or_else(|| Ok(default_interval(axis)), |micros| check_time(axis, column, micros));
+        let set = crate::guc::default_chunk_time_interval().filter(|text| !is_integer(axis) && !text.is_empty());
+        return set.map_or_else(
+            || Ok(default_interval(axis)),
+            |text| {
+                let datum = crate::pg::datetime::read(pg_sys::INTERVALOID, &text.to_string_lossy());
+                resolve(axis, column, Some((pg_sys::INTERVALOID, datum)))
+            },
+        );
     };
     match type_oid {
         pg_sys::INT2OID => number(axis, column, i64::from(datum.value() as i16)),

@@ -98,16 +98,6 @@ pub fn require_create_in_tablespace(tablespace: pg_sys::Oid, name: &str, role: p
         .hint(format!("Grant CREATE on tablespace {name} to the owner of the table.")))
 }
 
-/// Only a role that may read the table goes on.
-pub fn require_select(relid: pg_sys::Oid) -> Result<()> {
-    // SAFETY: catalog look-ups.
-    let allowed = unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_SELECT) } == pg_sys::AclResult::ACLCHECK_OK;
-    if allowed {
-        return Ok(());
-    }
-    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {}", relation_name(relid))))
-}
-
 /// Only a role that may call the function goes on.
 pub fn require_execute(function: pg_sys::Oid) -> Result<()> {
     // SAFETY: catalog look-ups.

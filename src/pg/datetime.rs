@@ -91,17 +91,6 @@ pub fn put_span(span: Span) -> pg_sys::Datum {
     }
 }
 
-/// Reads an interval; its months count 30 days. An ERROR if the text is no interval.
-pub fn parse_interval_micros(text: &CStr) -> Option<i64> {
-    // SAFETY: the input function of interval takes a C string and returns a palloc'd Interval.
-    let interval = unsafe {
-        let datum = ffi::OidInputFunctionCall(pg_sys::Oid::from(pg_sys::F_INTERVAL_IN), text.as_ptr().cast_mut(), pg_sys::INTERVALOID, -1);
-        &*datum.cast_mut_ptr::<pg_sys::Interval>()
-    };
-    let days = i64::from(interval.month) * 30 + i64::from(interval.day);
-    days.checked_mul(tsc_kernel::axis::DAY_MICROS)?.checked_add(interval.time)
-}
-
 /// Reads a value by the input function of its type; an ERROR if the text is none.
 pub fn read(type_oid: pg_sys::Oid, text: &str) -> pg_sys::Datum {
     let text = super::relation::c_string(text);

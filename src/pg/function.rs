@@ -60,15 +60,6 @@ pub fn result_type(oid: pg_sys::Oid) -> pg_sys::Oid {
     unsafe { ffi::get_func_rettype(oid) }
 }
 
-/// Calls a function without arguments; it must not return NULL.
-///
-/// # Safety
-/// `oid` is a function that takes no arguments.
-pub unsafe fn call_without_arguments(oid: pg_sys::Oid) -> pg_sys::Datum {
-    // SAFETY: the caller's promise.
-    unsafe { ffi::OidFunctionCall0Coll(oid, pg_sys::InvalidOid) }
-}
-
 /// The OID of a schema.
 pub fn schema_oid(name: &str) -> Option<pg_sys::Oid> {
     let text = c_string(name);

@@ -97,3 +97,13 @@ CREATE FUNCTION now_int() RETURNS int LANGUAGE sql STABLE AS 'SELECT 100';
 SELECT set_integer_now_func('t_int4', 'now_int');
 SELECT set_integer_now_func('t_int4', 'now_int', replace_if_exists => true);
 SELECT column_name, integer_interval, integer_now_func FROM timescaledb_information.dimensions WHERE hypertable_name = 't_int4';
+-- The setting for new hypertables.
+CREATE TABLE by_setting (time timestamptz NOT NULL);
+SET timescaledb.default_chunk_time_interval = '3 days';
+SELECT created FROM create_hypertable('by_setting', 'time');
+SELECT time_interval FROM timescaledb_information.dimensions WHERE hypertable_name = 'by_setting';
+CREATE TABLE by_nonsense (time timestamptz NOT NULL);
+SET timescaledb.default_chunk_time_interval = '-1 day';
+SELECT create_hypertable('by_nonsense', 'time');
+SET timescaledb.default_chunk_time_interval = '200000000 years';
+SELECT create_hypertable('by_nonsense', 'time');
