@@ -61,6 +61,8 @@ pub fn create(root: pg_sys::Oid, slices: &JsonB) -> Result<(Located, bool)> {
     dimensions::require(root)?;
     acl::require_owner(root)?;
     partition_change::lock(root, pg_sys::ShareUpdateExclusiveLock);
+    // The table may have changed hands while the lock was waited for.
+    acl::require_owner(root)?;
     let hypertable = dimensions::require(root)?;
     let (axis, _) = slice::time_axis(&hypertable)?;
     let wanted = slice_of_json(hypertable.time(), axis, slices)?;

@@ -43,6 +43,8 @@ pub fn lock_hypertable_of(relid: pg_sys::Oid) -> Result<Located> {
     let root = list::require(relid)?.hypertable.relid;
     acl::require_owner(root)?;
     lock(root, pg_sys::AccessExclusiveLock);
+    // The table may have changed hands while the lock was waited for.
+    acl::require_owner(root)?;
     let located = list::require(relid)?;
     if located.hypertable.relid == root {
         return Ok(located);

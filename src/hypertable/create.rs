@@ -65,7 +65,8 @@ pub fn create(request: &Request) -> Result<Created> {
     }
     acl::require_owner(request.relid)?;
     let relation = Relation::open(request.relid, pg_sys::AccessExclusiveLock);
-    // Another session may have been faster while we waited for the lock.
+    // While we waited for the lock, the table may have changed hands, or another session may have been faster.
+    acl::require_owner(request.relid)?;
     if let Some(existing) = existing(request)? {
         return Ok(existing);
     }

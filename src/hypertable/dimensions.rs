@@ -28,6 +28,8 @@ pub fn require_owned(relid: pg_sys::Oid) -> Result<std::rc::Rc<Hypertable>> {
     require(relid)?;
     acl::require_owner(relid)?;
     super::slice::lock(relid);
+    // The table may have changed hands while the lock was waited for.
+    acl::require_owner(relid)?;
     require(relid)
 }
 
@@ -91,6 +93,8 @@ pub fn add(relid: pg_sys::Oid, request: &NewRequest, if_not_exists: bool) -> Res
     require(relid)?;
     acl::require_owner(relid)?;
     let relation = Relation::open(relid, pg_sys::AccessExclusiveLock);
+    // The table may have changed hands while the lock was waited for.
+    acl::require_owner(relid)?;
     let hypertable = require(relid)?;
     let column = match request {
         NewRequest::Hash(hash) => &hash.column,
