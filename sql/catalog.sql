@@ -50,6 +50,44 @@ CREATE TABLE _timescaledb_config.tablespace (
     PRIMARY KEY (hypertable_id, tablespace_name)
 );
 
+-- What ALTER TABLE ... SET (timescaledb.columnstore, ...) said. A hypertable with a row here may be compressed.
+CREATE TABLE _timescaledb_config.columnstore (
+    hypertable_id int PRIMARY KEY,
+    -- NULL: chosen when a chunk is compressed; an empty array: none
+    segmentby name[],
+    -- NULL: chosen when a chunk is compressed
+    orderby name[],
+    orderby_desc bool[],
+    orderby_nulls_first bool[],
+    -- sparse indexes asked for, in the grammar of the option; NULL: chosen from the indexes
+    sparse_index text,
+    -- chunks are merged up to this length when they are compressed: microseconds, or units of an integer column
+    compress_interval bigint CHECK (compress_interval > 0),
+    CHECK ((orderby IS NULL) = (orderby_desc IS NULL) AND (orderby IS NULL) = (orderby_nulls_first IS NULL))
+);
+
+-- The columnar parts of chunks. Blocks are columns c1, c2, .. of the batch table; `columns` says which column of the chunk each one
+-- holds, by name, so that a dump, which renumbers columns, stays right.
+CREATE TABLE _timescaledb_config.columnar_chunk (
+    relid regclass PRIMARY KEY,
+    batches regclass NOT NULL UNIQUE,
+    -- false: the chunk was decompressed, but older snapshots may still read the batches
+    compressed bool NOT NULL,
+    -- an empty name: the column was dropped
+    columns name[] NOT NULL,
+    -- positions in `columns`, from 1
+    segmentby int2[] NOT NULL,
+    orderby int2[] NOT NULL,
+    orderby_desc bool[] NOT NULL,
+    orderby_nulls_first bool[] NOT NULL,
+    -- when it was last compressed as a whole: rows and batches then
+    row_count bigint NOT NULL,
+    batch_count bigint NOT NULL,
+    before_table_bytes bigint NOT NULL,
+    before_index_bytes bigint NOT NULL,
+    before_toast_bytes bigint NOT NULL
+);
+
 -- A restore fills these tables row by row; sessions that cached their contents must learn of it.
 CREATE FUNCTION _timescaledb_functions.catalog_changed() RETURNS trigger
     AS 'MODULE_PATHNAME', 'tsc_catalog_changed' LANGUAGE c;
@@ -57,6 +95,8 @@ REVOKE EXECUTE ON FUNCTION _timescaledb_functions.catalog_changed() FROM PUBLIC;
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.hypertable
     FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.catalog_changed();
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.dimension
+    FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.catalog_changed();
+CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.columnar_chunk
     FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.catalog_changed();
 
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.hypertable', '');
@@ -66,5 +106,7 @@ SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.dimension_id_seq
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.chunk', '');
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.chunk_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.tablespace', '');
+SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.columnstore', '');
+SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.columnar_chunk', '');
 
 GRANT SELECT ON ALL TABLES IN SCHEMA _timescaledb_config TO PUBLIC;

@@ -1,0 +1,1 @@
+//! The columnar part of chunks: settings, compression, batches, changes.
