@@ -5,6 +5,7 @@ pgrx::pg_module_magic!(name, version);
 mod api;
 pub mod catalog;
 pub mod chunk;
+pub mod columnar;
 pub mod custom;
 pub mod error;
 pub mod guc;
