@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod chunk;
+pub mod columnar_chunk;
 pub mod dimension;
 pub mod hypertable;
 pub mod tablespace;

@@ -7,6 +7,7 @@
 pub mod fcinfo;
 pub mod acl;
 pub mod aggregate;
+pub mod array;
 pub mod axis;
 pub mod call;
 pub mod catalog_scan;

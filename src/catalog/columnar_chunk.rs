@@ -1,0 +1,121 @@
+//! `_timescaledb_config.columnar_chunk`: the columnar parts of chunks.
+
+use pgrx::{IntoDatum, pg_sys};
+
+use super::cache;
+use crate::pg::array;
+use crate::pg::size::Size;
+use crate::pg::table::{Key, Row, Table, datum};
+
+const TABLE: &str = "columnar_chunk";
+const BY_RELID: Option<&str> = Some("columnar_chunk_pkey");
+
+/// A column that batches are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderBy {
+    /// Its position in [`ColumnarChunk::columns`], from 0.
+    pub column: usize,
+    /// Largest first.
+    pub descending: bool,
+    /// NULL before all values.
+    pub nulls_first: bool,
+}
+
+/// A chunk's columnar part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnarChunk {
+    /// The chunk.
+    pub relid: pg_sys::Oid,
+    /// The table of its batches.
+    pub batches: pg_sys::Oid,
+    /// False if only snapshots from before its decompression may find batches.
+    pub compressed: bool,
+    /// Names of the chunk's columns by position of their blocks; empty for one that was dropped.
+    pub columns: Vec<String>,
+    /// Positions in `columns`, from 0.
+    pub segmentby: Vec<usize>,
+    /// What batches are sorted by after `segmentby`.
+    pub orderby: Vec<OrderBy>,
+    /// Rows when it was last compressed as a whole.
+    pub rows: i64,
+    /// Batches then.
+    pub batch_count: i64,
+    /// The size of the chunk before it was compressed.
+    pub before: Size,
+}
+
+fn positions(row: &Row, index: usize) -> Vec<usize> {
+    let numbers: Vec<Option<i16>> = row.get(index).unwrap_or_default();
+    numbers.into_iter().flatten().map(|number| (number.max(1) - 1) as usize).collect()
+}
+
+fn flags(row: &Row, index: usize) -> Vec<bool> {
+    let flags: Vec<Option<bool>> = row.get(index).unwrap_or_default();
+    flags.into_iter().map(|flag| flag.unwrap_or(false)).collect()
+}
+
+fn from_row(row: &Row) -> Option<ColumnarChunk> {
+    let (descending, nulls_first) = (flags(row, 6), flags(row, 7));
+    let orderby = positions(row, 5).into_iter().zip(descending).zip(nulls_first);
+    Some(ColumnarChunk {
+        relid: row.get(0)?,
+        batches: row.get(1)?,
+        compressed: row.get(2)?,
+        // SAFETY: the column's type is name[].
+        columns: unsafe { array::names(row.datum(3)?) },
+        segmentby: positions(row, 4),
+        orderby: orderby.map(|((column, descending), nulls_first)| OrderBy { column, descending, nulls_first }).collect(),
+        rows: row.get(8)?,
+        batch_count: row.get(9)?,
+        before: size(row.get(10)?, row.get(11)?, row.get(12)?),
+    })
+}
+
+fn size(table: i64, index: i64, toast: i64) -> Size {
+    Size { table, index, toast, total: table + index + toast }
+}
+
+fn to_numbers(positions: impl Iterator<Item = usize>) -> Option<pg_sys::Datum> {
+    positions.map(|position| position as i16 + 1).collect::<Vec<i16>>().into_datum()
+}
+
+fn to_values(chunk: &ColumnarChunk) -> [Option<pg_sys::Datum>; 13] {
+    [
+        datum(chunk.relid),
+        datum(chunk.batches),
+        datum(chunk.compressed),
+        Some(array::from_names(&chunk.columns)),
+        to_numbers(chunk.segmentby.iter().copied()),
+        to_numbers(chunk.orderby.iter().map(|key| key.column)),
+        chunk.orderby.iter().map(|key| key.descending).collect::<Vec<bool>>().into_datum(),
+        chunk.orderby.iter().map(|key| key.nulls_first).collect::<Vec<bool>>().into_datum(),
+        datum(chunk.rows),
+        datum(chunk.batch_count),
+        datum(chunk.before.table),
+        datum(chunk.before.index),
+        datum(chunk.before.toast),
+    ]
+}
+
+/// The columnar part of a chunk, if it has one, be it empty.
+pub fn find(relid: pg_sys::Oid) -> Option<ColumnarChunk> {
+    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row)
+}
+
+/// Enters or replaces the columnar part of a chunk, whose lock the caller holds. Plans that read the chunk are made anew.
+pub fn put(chunk: &ColumnarChunk) {
+    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let values = to_values(chunk);
+    match table.scan(BY_RELID, &[Key::Oid(1, chunk.relid)]).first() {
+        None => table.insert(&values),
+        Some(row) => table.update(row, &values.into_iter().enumerate().collect::<Vec<_>>()),
+    }
+    cache::invalidate(chunk.relid);
+}
+
+/// Removes the row of a chunk, if it has one.
+pub fn delete(relid: pg_sys::Oid) {
+    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    table.scan(BY_RELID, &[Key::Oid(1, relid)]).iter().for_each(|row| table.delete(row));
+}

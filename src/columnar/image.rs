@@ -1,0 +1,90 @@
+//! What a type's values are to the codec.
+//!
+//! A batch outlives a dump and restore, in which OIDs change. So values that hold OIDs of user-made objects (enums, composite types,
+//! arrays of user-made types, `regclass` and its like) are kept as the text that the type's output function gives, as in a dump;
+//! all others by their binary image.
+
+use pgrx::pg_sys;
+use tsc_codec::Kind;
+
+use crate::pg::ffi;
+
+/// How a column's values get into the codec and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Image {
+    /// The Datum is the value.
+    Word,
+    /// The Datum points to as many bytes.
+    Fixed(u16),
+    /// The Datum points to a varlena.
+    Varlena,
+    /// The value's text.
+    Text {
+        /// The type's input function.
+        input: pg_sys::Oid,
+        /// What the input function wants to be told of the type.
+        parameter: pg_sys::Oid,
+        /// The type's output function.
+        output: pg_sys::Oid,
+    },
+}
+
+/// Objects with smaller OIDs are PostgreSQL's own, and have the same OIDs everywhere (`FirstGenbkiObjectId` and up are not pinned,
+/// but types below this are all in pg_type.dat).
+const FIRST_USER_OID: u32 = 10_000;
+
+const NAMES_OF_OBJECTS: [pg_sys::Oid; 11] = [
+    pg_sys::REGCLASSOID,
+    pg_sys::REGCOLLATIONOID,
+    pg_sys::REGCONFIGOID,
+    pg_sys::REGDICTIONARYOID,
+    pg_sys::REGNAMESPACEOID,
+    pg_sys::REGOPEROID,
+    pg_sys::REGOPERATOROID,
+    pg_sys::REGPROCOID,
+    pg_sys::REGPROCEDUREOID,
+    pg_sys::REGROLEOID,
+    pg_sys::REGTYPEOID,
+];
+
+/// True if the bytes of a value mean the same in another database.
+fn is_portable(base: pg_sys::Oid) -> bool {
+    // SAFETY: look-ups in the catalog.
+    let (kind, element) = unsafe { (ffi::get_typtype(base) as u8, ffi::get_element_type(base)) };
+    if NAMES_OF_OBJECTS.contains(&base) {
+        return false;
+    }
+    if element != pg_sys::InvalidOid {
+        return element.to_u32() < FIRST_USER_OID && !NAMES_OF_OBJECTS.contains(&element) && element != pg_sys::RECORDOID;
+    }
+    match kind {
+        b'b' => true,
+        b'r' | b'm' => base.to_u32() < FIRST_USER_OID,
+        _ => false,
+    }
+}
+
+/// What the codec is told of a type, given how its values lie in memory.
+pub fn of(type_oid: pg_sys::Oid, length: i16, by_value: bool) -> (Kind, Image) {
+    // SAFETY: look-ups in the catalog.
+    unsafe {
+        let base = ffi::getBaseType(type_oid);
+        if length == -2 || !is_portable(base) {
+            let (mut input, mut output, mut parameter, mut varlena) = (pg_sys::InvalidOid, pg_sys::InvalidOid, pg_sys::InvalidOid, false);
+            ffi::getTypeInputInfo(type_oid, &mut input, &mut parameter);
+            ffi::getTypeOutputInfo(type_oid, &mut output, &mut varlena);
+            return (Kind::Text, Image::Text { input, parameter, output });
+        }
+        match base {
+            pg_sys::BOOLOID => (Kind::Bool, Image::Word),
+            pg_sys::FLOAT4OID => (Kind::Float4, Image::Word),
+            pg_sys::FLOAT8OID => (Kind::Float8, Image::Word),
+            pg_sys::UUIDOID => (Kind::Uuid, Image::Fixed(16)),
+            pg_sys::NUMERICOID => (Kind::Numeric, Image::Varlena),
+            pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::JSONOID | pg_sys::XMLOID => (Kind::Text, Image::Varlena),
+            _ if by_value => (Kind::Int(length as u8), Image::Word),
+            _ if length > 0 => (Kind::Fixed(length as u16), Image::Fixed(length as u16)),
+            _ => (Kind::Bytes, Image::Varlena),
+        }
+    }
+}

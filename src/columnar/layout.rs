@@ -1,0 +1,259 @@
+//! What the batch table of a chunk looks like, remembered per backend.
+//!
+//! A batch table has one row per batch:
+//!
+//! | column | holds |
+//! |---|---|
+//! | `_ts_meta_count` | rows |
+//! | `_ts_meta_single` | whether each segmentby column has one value, or only NULLs, throughout; NULL if the keys are too long to be kept |
+//! | `_ts_meta_min_<k>`, `_ts_meta_max_<k>` | least and greatest value of key `k` (segmentby columns, then orderby columns); NULL if there is none, or keys are too long |
+//! | `_ts_meta_zone` | a [`tsc_codec::zone::ZoneMap`] of all columns |
+//! | `c<i>` | the block of column `i`; NULL if all its values are NULL |
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use tsc_codec::Kind;
+
+use super::image::{self, Image};
+use crate::catalog::columnar_chunk::{self, ColumnarChunk};
+use crate::pg::relation::Relation;
+use crate::pg::{ffi, table};
+
+/// Rows.
+pub const COUNT: &str = "_ts_meta_count";
+/// Whether the segmentby columns are constant.
+pub const SINGLE: &str = "_ts_meta_single";
+/// The zone map.
+pub const ZONE: &str = "_ts_meta_zone";
+
+/// The column with the least (`max` false) or greatest value of a key, counted from 0.
+pub fn bound_name(key: usize, max: bool) -> String {
+    format!("_ts_meta_{}_{}", if max { "max" } else { "min" }, key + 1)
+}
+
+/// The column with the blocks of a column, counted from 0.
+pub fn block_name(column: usize) -> String {
+    format!("c{}", column + 1)
+}
+
+/// A column of the chunk.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its name; empty if it was dropped.
+    pub name: String,
+    /// Its attribute number in the chunk; 0 if it was dropped.
+    pub attribute: i16,
+    /// The attribute number of its blocks in the batch table; 0 if it was dropped.
+    pub block: i16,
+    /// Its type.
+    pub type_oid: pg_sys::Oid,
+    /// Its type modifier.
+    pub typmod: i32,
+    /// Its collation.
+    pub collation: pg_sys::Oid,
+    /// `typlen`.
+    pub length: i16,
+    /// `typbyval`.
+    pub by_value: bool,
+    /// What it is to the codec.
+    pub kind: Kind,
+    /// How its values get there.
+    pub image: Image,
+}
+
+/// A column that batches are sorted by: segmentby columns first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its index in [`Layout::columns`].
+    pub column: usize,
+    /// The batch table's attribute with the least value.
+    pub min: i16,
+    /// The batch table's attribute with the greatest value.
+    pub max: i16,
+    /// Largest first.
+    pub descending: bool,
+    /// NULL before all values.
+    pub nulls_first: bool,
+}
+
+/// A chunk's columnar part.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The chunk.
+    pub chunk: pg_sys::Oid,
+    /// The table of its batches.
+    pub batches: pg_sys::Oid,
+    /// The index on the batches' keys; `InvalidOid` if somebody dropped it.
+    pub index: pg_sys::Oid,
+    /// False if only older snapshots may find batches.
+    pub compressed: bool,
+    /// Columns in the order of the zone map.
+    pub columns: Vec<Column>,
+    /// Segmentby columns, then orderby columns.
+    pub keys: Vec<Key>,
+    /// How many keys are segmentby columns.
+    pub segments: usize,
+    /// Rows when it was last compressed as a whole.
+    pub rows: i64,
+    /// Batches then.
+    pub batch_count: i64,
+    /// Attribute number of `_ts_meta_count`.
+    pub count: i16,
+    /// Attribute number of `_ts_meta_single`.
+    pub single: i16,
+    /// Attribute number of `_ts_meta_zone`.
+    pub zone: i16,
+}
+
+impl Layout {
+    /// The index in [`Self::columns`] of a column of the chunk, by attribute number.
+    pub fn column_of(&self, attribute: i16) -> Option<usize> {
+        self.columns.iter().position(|column| column.attribute == attribute)
+    }
+
+    /// The index in [`Self::keys`] of a column.
+    pub fn key_of(&self, column: usize) -> Option<usize> {
+        self.keys.iter().position(|key| key.column == column)
+    }
+}
+
+/// Describes the columns of a chunk for its batch table, in the order of its own columns, dropped ones left out.
+pub fn columns_of(chunk: &Relation) -> Vec<Column> {
+    chunk.attributes().iter().filter(|attribute| !attribute.attisdropped).map(describe).collect()
+}
+
+fn describe(attribute: &pg_sys::FormData_pg_attribute) -> Column {
+    let (kind, image) = image::of(attribute.atttypid, attribute.attlen, attribute.attbyval);
+    Column {
+        name: crate::pg::relation::name_string(&attribute.attname),
+        attribute: attribute.attnum,
+        block: 0,
+        type_oid: attribute.atttypid,
+        typmod: attribute.atttypmod,
+        collation: attribute.attcollation,
+        length: attribute.attlen,
+        by_value: attribute.attbyval,
+        kind,
+        image,
+    }
+}
+
+fn dropped() -> Column {
+    Column {
+        name: String::new(),
+        attribute: 0,
+        block: 0,
+        type_oid: pg_sys::InvalidOid,
+        typmod: -1,
+        collation: pg_sys::InvalidOid,
+        length: 0,
+        by_value: true,
+        kind: Kind::Bool,
+        image: Image::Word,
+    }
+}
+
+/// Reads the layout of a chunk's columnar part. The caller has locked the chunk, so that neither can go.
+fn read(entry: &ColumnarChunk) -> Option<Layout> {
+    let chunk = Relation::try_open(entry.relid, pg_sys::NoLock)?;
+    let batches = Relation::try_open(entry.batches, pg_sys::AccessShareLock)?;
+    let number = |name: &str| batches.attribute(name).map_or(0, |attribute| attribute.attnum);
+    let columns: Vec<Column> = entry
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, name)| match chunk.attribute(name) {
+            Some(attribute) => Column { block: number(&block_name(index)), ..describe(attribute) },
+            None => dropped(),
+        })
+        .collect();
+    let segments = entry.segmentby.iter().map(|column| (*column, false, false));
+    let orders = entry.orderby.iter().map(|order| (order.column, order.descending, order.nulls_first));
+    let keys: Vec<Key> = segments
+        .chain(orders)
+        .enumerate()
+        .map(|(index, (column, descending, nulls_first))| Key {
+            column,
+            min: number(&bound_name(index, false)),
+            max: number(&bound_name(index, true)),
+            descending,
+            nulls_first,
+        })
+        .collect();
+    Some(Layout {
+        chunk: entry.relid,
+        batches: entry.batches,
+        index: batches.index_oids().first().copied().unwrap_or(pg_sys::InvalidOid),
+        compressed: entry.compressed,
+        columns,
+        keys,
+        segments: entry.segmentby.len(),
+        rows: entry.rows,
+        batch_count: entry.batch_count,
+        count: number(COUNT),
+        single: number(SINGLE),
+        zone: number(ZONE),
+    })
+}
+
+#[derive(Default)]
+struct Cache {
+    entries: HashMap<pg_sys::Oid, Option<Rc<Layout>>>,
+    /// The chunk of each batch table in `entries`.
+    chunks: HashMap<pg_sys::Oid, pg_sys::Oid>,
+    /// The catalog's table: its invalidation empties the cache.
+    catalog: pg_sys::Oid,
+    /// Counts invalidations, so that an entry read while one arrived is not kept.
+    generation: u64,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+/// The columnar part of a chunk that the caller has locked; None if it has none. It may have one without batches.
+pub fn find(relid: pg_sys::Oid) -> Option<Rc<Layout>> {
+    if let Some(entry) = CACHE.with_borrow(|cache| cache.entries.get(&relid).cloned()) {
+        return entry;
+    }
+    let generation = CACHE.with_borrow(|cache| cache.generation);
+    let catalog = table::oid("columnar_chunk")?;
+    let entry =
+        crate::pg::context::with_temporary(|| columnar_chunk::find(relid).as_ref().and_then(read)).map(Rc::new);
+    CACHE.with_borrow_mut(|cache| {
+        cache.catalog = catalog;
+        if cache.generation == generation {
+            if let Some(layout) = &entry {
+                cache.chunks.insert(layout.batches, relid);
+            }
+            cache.entries.insert(relid, entry.clone());
+        }
+    });
+    entry
+}
+
+/// Installs the callback; once per backend, from `_PG_init`.
+pub fn init() {
+    // SAFETY: the callback is a plain function that calls nothing of PostgreSQL.
+    unsafe { ffi::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null()) };
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn on_invalidation(_argument: pg_sys::Datum, relid: pg_sys::Oid) {
+    CACHE.with(|cache| {
+        // Never borrowed while PostgreSQL is called, so always free here.
+        if let Ok(mut cache) = cache.try_borrow_mut() {
+            cache.generation += 1;
+            if relid == pg_sys::InvalidOid || relid == cache.catalog {
+                cache.entries.clear();
+                cache.chunks.clear();
+            } else {
+                let chunk = cache.chunks.remove(&relid).unwrap_or(relid);
+                cache.entries.remove(&chunk);
+            }
+        }
+    });
+}
