@@ -101,6 +101,8 @@ fn push_value(arena: &mut Vec<u64>, bytes: &[u8], with_length: bool) -> usize {
     }
     image.extend_from_slice(bytes);
     image.resize(image.len().next_multiple_of(8), 0);
-    arena.extend(image.chunks_exact(8).map(|word| u64::from_ne_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]])));
+    arena.extend(
+        image.chunks_exact(8).map(|word| u64::from_ne_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]])),
+    );
     offset
 }

@@ -9,14 +9,18 @@
 #![forbid(unsafe_code)]
 
 mod block;
+pub mod bloom;
 mod column;
 mod error;
 mod vector;
+pub mod zone;
 
 pub use block::{Block, encode};
+pub use bloom::Bloom;
 pub use column::{Column, Kind};
 pub use error::Corrupt;
 pub use vector::{Dictionary, Vector};
+pub use zone::{ColumnZone, ZoneMap, ZoneSum, ZoneValue};
 
 /// Rows of a vector, the unit of decoding.
 pub const VECTOR_ROWS: usize = 1024;
