@@ -28,6 +28,7 @@ pub extern "C-unwind" fn _PG_init() {
     if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
         guc::init();
         catalog::cache::init();
+        columnar::layout::init();
         planner::init();
         hooks::install();
     } else {

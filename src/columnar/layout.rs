@@ -109,6 +109,24 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// A layout without columns.
+    pub fn empty(chunk: pg_sys::Oid) -> Self {
+        Self {
+            chunk,
+            batches: pg_sys::InvalidOid,
+            index: pg_sys::InvalidOid,
+            compressed: false,
+            columns: Vec::new(),
+            keys: Vec::new(),
+            segments: 0,
+            rows: 0,
+            batch_count: 0,
+            count: 0,
+            single: 0,
+            zone: 0,
+        }
+    }
+
     /// The index in [`Self::columns`] of a column of the chunk, by attribute number.
     pub fn column_of(&self, attribute: i16) -> Option<usize> {
         self.columns.iter().position(|column| column.attribute == attribute)
@@ -157,7 +175,7 @@ fn dropped() -> Column {
 }
 
 /// Reads the layout of a chunk's columnar part. The caller has locked the chunk, so that neither can go.
-fn read(entry: &ColumnarChunk) -> Option<Layout> {
+pub fn describe_part(entry: &ColumnarChunk) -> Option<Layout> {
     let chunk = Relation::try_open(entry.relid, pg_sys::NoLock)?;
     let batches = Relation::try_open(entry.batches, pg_sys::AccessShareLock)?;
     let number = |name: &str| batches.attribute(name).map_or(0, |attribute| attribute.attnum);
@@ -222,7 +240,7 @@ pub fn find(relid: pg_sys::Oid) -> Option<Rc<Layout>> {
     let generation = CACHE.with_borrow(|cache| cache.generation);
     let catalog = table::oid("columnar_chunk")?;
     let entry =
-        crate::pg::context::with_temporary(|| columnar_chunk::find(relid).as_ref().and_then(read)).map(Rc::new);
+        crate::pg::context::with_temporary(|| columnar_chunk::find(relid).as_ref().and_then(describe_part)).map(Rc::new);
     CACHE.with_borrow_mut(|cache| {
         cache.catalog = catalog;
         if cache.generation == generation {

@@ -1,1 +1,15 @@
-//! The columnar part of chunks: settings, compression, batches, changes.
+//! The columnar part of chunks: settings, compression, batches, changes. README.md says what must always hold.
+
+pub mod batch_table;
+pub mod batch_writer;
+pub mod builder;
+pub mod compress;
+pub mod decompress;
+pub mod image;
+pub mod layout;
+pub mod order;
+pub mod part;
+pub mod reader;
+pub mod row_writer;
+pub mod settings;
+pub mod value;

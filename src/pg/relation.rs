@@ -113,6 +113,12 @@ impl Drop for Relation {
     }
 }
 
+/// A relation's tuple descriptor, which lives as long as it is open.
+pub fn descriptor(relation: &Relation) -> pg_sys::TupleDesc {
+    // SAFETY: an open relation has one.
+    unsafe { (*relation.as_ptr()).rd_att }
+}
+
 /// A `name` as a C string.
 pub fn name_str(name: &pg_sys::NameData) -> &CStr {
     // SAFETY: a NameData is NUL-terminated within its 64 bytes.

@@ -56,3 +56,44 @@ pub unsafe fn copy(to: *mut pg_sys::TupleTableSlot, from: *mut pg_sys::TupleTabl
         }
     }
 }
+
+/// A slot for rows that are made value by value, with a table's columns.
+#[derive(Clone, Copy)]
+pub struct Virtual(*mut pg_sys::TupleTableSlot);
+
+impl Virtual {
+    /// A slot for a table that stays open for as long.
+    pub fn new(relation: &super::relation::Relation) -> Self {
+        // SAFETY: an open relation.
+        Self(unsafe { super::ffi::MakeSingleTupleTableSlot((*relation.as_ptr()).rd_att, &raw const pg_sys::TTSOpsVirtual) })
+    }
+
+    /// Empties the slot; its values and whether each is NULL.
+    ///
+    /// # Safety
+    /// The arrays are not used beyond the next call.
+    pub unsafe fn arrays<'a>(self) -> (&'a mut [pg_sys::Datum], &'a mut [bool]) {
+        // SAFETY: the slot has an element for each column.
+        unsafe {
+            clear(self.0);
+            let columns = (*(*self.0).tts_tupleDescriptor).natts as usize;
+            let values = std::slice::from_raw_parts_mut((*self.0).tts_values, columns);
+            (values, std::slice::from_raw_parts_mut((*self.0).tts_isnull, columns))
+        }
+    }
+
+    /// The slot with the row that was written to the arrays.
+    ///
+    /// # Safety
+    /// All elements have been written since [`Self::arrays`].
+    pub unsafe fn stored(self) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: an empty virtual slot.
+        unsafe { raw::ExecStoreVirtualTuple(self.0) }
+    }
+
+    /// Frees the slot.
+    pub fn end(self) {
+        // SAFETY: made by `new`.
+        unsafe { super::ffi::ExecDropSingleTupleTableSlot(self.0) }
+    }
+}

@@ -91,3 +91,18 @@ impl NewRow {
         }
     }
 }
+
+/// The slot with the row for which an AFTER INSERT trigger FOR EACH ROW is called; None if the call is any other.
+pub fn inserted(args: Args) -> Option<*mut pg_sys::TupleTableSlot> {
+    // SAFETY: the context of a trigger's call is a TriggerData.
+    unsafe {
+        let context = (*args.fcinfo()).context;
+        if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
+            return None;
+        }
+        let data = &*context.cast::<pg_sys::TriggerData>();
+        let is_row = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
+        let is_insert = data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_INSERT;
+        (is_row && is_insert && !data.tg_trigslot.is_null()).then_some(data.tg_trigslot)
+    }
+}

@@ -1,0 +1,72 @@
+//! Chunks between row form and columns.
+
+use pgrx::{IntoDatum, PgLogLevel, pg_sys};
+
+use crate::columnar::{batch_table, compress, decompress};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::fcinfo::Args;
+use crate::pg::guard::guard;
+use crate::pg::{ffi, slot, trigger};
+use crate::sql_function;
+
+fn chunk_arg(args: Args) -> Result<pg_sys::Oid> {
+    args.require(0, "chunk")
+}
+
+fn oid(datum: pg_sys::Datum) -> pg_sys::Oid {
+    pg_sys::Oid::from(datum.value() as u32)
+}
+
+/// A function returns the chunk; a procedure nothing.
+fn result(args: Args, chunk: pg_sys::Oid) -> Option<pg_sys::Datum> {
+    // SAFETY: looks the running function up.
+    let kind = unsafe { ffi::get_func_prokind(args.function_oid()) } as u8;
+    if kind == b'p' { None } else { chunk.into_datum() }
+}
+
+sql_function!(
+    /// `compress_chunk(uncompressed_chunk, if_not_compressed, recompress)`, `convert_to_columnstore`
+    tsc_compress_chunk,
+    |args| -> pg_sys::Datum {
+        let chunk = chunk_arg(args)?;
+        compress::compress(chunk, args.get_or(1, true), args.get_or(2, false))?;
+        Ok(result(args, chunk))
+    }
+);
+
+sql_function!(
+    /// `decompress_chunk(uncompressed_chunk, if_compressed)`, `convert_to_rowstore`
+    tsc_decompress_chunk,
+    |args| -> pg_sys::Datum {
+        let chunk = chunk_arg(args)?;
+        decompress::decompress(chunk, args.get_or(1, true))?;
+        Ok(result(args, chunk))
+    }
+);
+
+sql_function!(
+    /// `recompress_chunk(chunk, if_not_compressed)`
+    tsc_recompress_chunk,
+    |args| -> pg_sys::Datum {
+        Error::new(SqlState("01000"), "procedure recompress_chunk is deprecated")
+            .hint("Use CALL convert_to_columnstore(chunk, recompress => true).")
+            .report(PgLogLevel::WARNING);
+        compress::compress(chunk_arg(args)?, args.get_or(1, true), true)?;
+        Ok(None)
+    }
+);
+
+sql_function!(
+    /// The trigger on `columnar_chunk`.
+    tsc_columnar_chunk_restored,
+    |args| -> pg_sys::Datum {
+        if let Some(row) = trigger::inserted(args) {
+            // SAFETY: a row of columnar_chunk, whose first two columns are regclass; both are read within the guard.
+            let (chunk, batches) = unsafe { guard(|| (slot::attribute(row, 1), slot::attribute(row, 2))) };
+            if let Some((chunk, batches)) = chunk.zip(batches) {
+                batch_table::depend(oid(batches), oid(chunk));
+            }
+        }
+        Ok(Some(pg_sys::Datum::null()))
+    }
+);

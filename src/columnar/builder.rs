@@ -1,0 +1,322 @@
+//! Rows become batches.
+//!
+//! Rows come sorted by (segmentby, orderby). A batch is cut when it is full, and at a segment's end if it holds [`CUT_ROWS`] or more:
+//! small segments share a batch. A segment that is longer than a batch is cut into parts of like size, so that none of them shares a
+//! batch with the next segment; so up to two batches wait here.
+
+use std::cmp::Ordering;
+
+use pgrx::pg_sys;
+use tsc_codec::bloom::Bloom;
+use tsc_codec::zone::{ColumnZone, ZoneMap, ZoneSum, ZoneValue};
+use tsc_codec::{BATCH_ROWS, Column as Data};
+
+use super::image::Image;
+use super::layout::Column;
+use super::order::{Hash, Order, Sum, sum_of};
+use super::value::{self, push};
+
+/// A batch with as many rows is cut where a segment ends.
+pub const CUT_ROWS: usize = 1024;
+/// Rows that wait at most.
+const PENDING_ROWS: usize = 2 * BATCH_ROWS;
+/// Keys longer than this (bytes) are not kept in the batch table: an index entry has to fit into a third of a page.
+const LONGEST_KEY: usize = 256;
+/// Values longer than this (bytes) are not kept in zone maps.
+const LONGEST_BOUND: usize = 64;
+/// Values of a column that is dear to compare (text under a collation) are compared only if there are no more runs of equal ones.
+const DEAR_RUNS: usize = 256;
+
+/// What is known of a column while batches are built.
+struct Building {
+    column: Column,
+    order: Order,
+    is_dear: bool,
+    sum: Sum,
+    bloom: Option<Hash>,
+    is_key: bool,
+    pending: Data,
+    batch: Data,
+}
+
+/// A batch, ready to be written.
+#[derive(Default)]
+pub struct Batch {
+    /// Rows.
+    pub rows: usize,
+    /// Whether each segmentby column is constant; None if a key is too long to be kept.
+    pub single: Option<bool>,
+    /// Least and greatest value of each key, palloc'd in the context that was current; None if all are NULL or one is too long.
+    pub bounds: Vec<Option<(pg_sys::Datum, pg_sys::Datum)>>,
+    /// The zone map.
+    pub zone: Vec<u8>,
+    /// The block of each column; None if all its values are NULL.
+    pub blocks: Vec<Option<Vec<u8>>>,
+}
+
+/// Collects rows.
+pub struct Builder {
+    columns: Vec<Building>,
+    /// Indexes in `columns`: segmentby, then orderby.
+    keys: Vec<usize>,
+    segments: usize,
+    rows: usize,
+}
+
+/// What can be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Add the row.
+    None,
+    /// First take a batch of so many rows.
+    Rows(usize),
+}
+
+impl Builder {
+    /// A builder for columns of a chunk, `keys` as in [`super::batch_table::Plan`]. `blooms` are the indexes in `columns` of those that
+    /// get a bloom filter if their type can be hashed.
+    pub fn new(columns: &[Column], keys: &[usize], segments: usize, blooms: &[usize]) -> Self {
+        let building = |(index, column): (usize, &Column)| {
+            let is_text = matches!(column.image, Image::Text { .. });
+            let is_live = column.attribute != 0;
+            let is_key = keys.contains(&index);
+            Building {
+                order: if is_live && (is_key || !is_text) { Order::of(column.type_oid, column.collation) } else { Order::None },
+                is_dear: column.collation != pg_sys::InvalidOid && column.collation != pg_sys::Oid::from(pg_sys::C_COLLATION_OID),
+                sum: if is_live { sum_of(column.type_oid) } else { Sum::None },
+                bloom: if is_live && !is_text && blooms.contains(&index) {
+                    Hash::of(column.type_oid, column.collation)
+                } else {
+                    None
+                },
+                is_key,
+                column: column.clone(),
+                pending: Data::default(),
+                batch: Data::default(),
+            }
+        };
+        Self { columns: columns.iter().enumerate().map(building).collect(), keys: keys.to_vec(), segments, rows: 0 }
+    }
+
+    /// Rows that wait.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// What to do before a row is added.
+    ///
+    /// # Safety
+    /// As [`Self::push`].
+    pub unsafe fn cut_before(&self, values: *const pg_sys::Datum, nulls: *const bool) -> Cut {
+        if self.rows == PENDING_ROWS {
+            return Cut::Rows(BATCH_ROWS);
+        }
+        // SAFETY: the caller's promise.
+        if self.rows < CUT_ROWS || unsafe { self.continues_segment(values, nulls) } {
+            return Cut::None;
+        }
+        Cut::Rows(self.next_cut())
+    }
+
+    /// How many rows the next batch takes if no more of its segment come.
+    pub fn next_cut(&self) -> usize {
+        if self.rows > BATCH_ROWS { self.rows.div_ceil(2) } else { self.rows }
+    }
+
+    /// # Safety
+    /// As [`Self::push`].
+    unsafe fn continues_segment(&self, values: *const pg_sys::Datum, nulls: *const bool) -> bool {
+        self.keys[..self.segments].iter().all(|key| {
+            let building = &self.columns[*key];
+            let index = building.column.attribute as usize - 1;
+            // SAFETY: the caller's promise.
+            unsafe {
+                let value = (!*nulls.add(index)).then(|| *values.add(index));
+                value::equals_last(building.column.image, &building.pending, value)
+            }
+        })
+    }
+
+    /// Adds a row of the chunk.
+    ///
+    /// # Safety
+    /// Both arrays have an element for each attribute of the chunk. May jump; what is palloc'd may go with the next batch.
+    pub unsafe fn push(&mut self, values: *const pg_sys::Datum, nulls: *const bool) {
+        for building in &mut self.columns {
+            if building.column.attribute == 0 {
+                building.pending.push_null();
+                continue;
+            }
+            let index = building.column.attribute as usize - 1;
+            // SAFETY: the caller's promise.
+            unsafe {
+                if *nulls.add(index) {
+                    building.pending.push_null();
+                } else {
+                    push(building.column.image, &mut building.pending, *values.add(index));
+                }
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// Takes the first `rows` rows as a batch.
+    ///
+    /// # Safety
+    /// May jump; the batch's bounds are palloc'd in the current memory context.
+    pub unsafe fn take(&mut self, rows: usize, batch: &mut Batch) {
+        batch.rows = rows;
+        batch.blocks.resize_with(self.columns.len(), || None);
+        batch.single = Some(true);
+        batch.bounds.clear();
+        let mut zone = ZoneMap { columns: Vec::with_capacity(self.columns.len()) };
+        let mut key_bounds: Vec<(usize, Bounds)> = Vec::new();
+        for (index, building) in self.columns.iter_mut().enumerate() {
+            building.split(rows);
+            let data = &building.batch;
+            batch.blocks[index] = (data.values() > 0).then(|| {
+                let mut block = Vec::new();
+                tsc_codec::encode(building.column.kind, data, &mut block);
+                block
+            });
+            // SAFETY: the caller's promise.
+            let (column_zone, bounds) = unsafe { building.summarise() };
+            zone.columns.push(column_zone);
+            if building.is_key {
+                key_bounds.push((index, bounds));
+            }
+        }
+        for (position, key) in self.keys.iter().enumerate() {
+            let Some((_, bounds)) = key_bounds.iter().find(|(index, _)| index == key) else { continue };
+            let building = &self.columns[*key];
+            let too_long = |value: Option<usize>| value.is_some_and(|value| value::length(&building.batch, value) > LONGEST_KEY);
+            if too_long(bounds.least) || too_long(bounds.greatest) {
+                batch.single = None;
+            }
+            if position < self.segments && bounds.runs > 1 {
+                batch.single = batch.single.map(|_| false);
+            }
+            // SAFETY: the values are of the column's type; memory of the current context.
+            batch.bounds.push(bounds.least.zip(bounds.greatest).map(|(least, greatest)| unsafe {
+                (value::datum(&building.column, &building.batch, least), value::datum(&building.column, &building.batch, greatest))
+            }));
+        }
+        if batch.single.is_none() {
+            batch.bounds.iter_mut().for_each(|bounds| *bounds = None);
+        }
+        batch.zone = zone.encode();
+        self.rows -= rows;
+    }
+}
+
+/// Where the least and the greatest value are, counted without nulls, and how many runs of equal rows there are.
+struct Bounds {
+    least: Option<usize>,
+    greatest: Option<usize>,
+    runs: usize,
+}
+
+impl Building {
+    /// Moves the first rows that wait to `batch`.
+    fn split(&mut self, rows: usize) {
+        if rows == self.pending.rows {
+            std::mem::swap(&mut self.pending, &mut self.batch);
+            self.pending.clear();
+        } else {
+            value::split(&mut self.pending, rows, &mut self.batch);
+        }
+    }
+
+    /// # Safety
+    /// May jump; scraps are palloc'd in the current memory context.
+    unsafe fn summarise(&self) -> (ColumnZone, Bounds) {
+        let data = &self.batch;
+        let nulls = (data.rows - data.values()) as u32;
+        let mut bounds = Bounds { least: None, greatest: None, runs: usize::from(nulls > 0) };
+        let mut hashes = Vec::new();
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.column.kind.is_word() && self.bloom.is_none() && matches!(self.order, Order::Signed) {
+                self.word_bounds(&mut bounds);
+            } else {
+                self.value_bounds(&mut bounds, &mut hashes);
+            }
+        }
+        let range = if matches!(self.order, Order::None) { None } else { bounds.least.zip(bounds.greatest) };
+        let keep = |value: usize| match self.column.image {
+            Image::Word => Some(ZoneValue::Word(data.words[value])),
+            Image::Text { .. } => None,
+            _ => Some(data.bytes(value)).filter(|bytes| bytes.len() <= LONGEST_BOUND).map(|bytes| ZoneValue::Bytes(bytes.to_vec())),
+        };
+        let zone = ColumnZone {
+            nulls,
+            range: range.and_then(|(least, greatest)| keep(least).zip(keep(greatest))),
+            sum: self.sum_up(),
+            bloom: self.bloom.map(|_| Bloom::build(&hashes)),
+        };
+        (zone, bounds)
+    }
+
+    fn word_bounds(&self, bounds: &mut Bounds) {
+        let words = &self.batch.words;
+        let (Some(least), Some(greatest)) = (words.iter().min(), words.iter().max()) else { return };
+        bounds.least = words.iter().position(|word| word == least);
+        bounds.greatest = words.iter().position(|word| word == greatest);
+        bounds.runs += if least == greatest { 1 } else { 2 };
+    }
+
+    /// # Safety
+    /// As [`Self::summarise`].
+    unsafe fn value_bounds(&self, bounds: &mut Bounds, hashes: &mut Vec<u64>) {
+        let data = &self.batch;
+        let (mut least, mut greatest) = (pg_sys::Datum::null(), pg_sys::Datum::null());
+        let mut in_order = !matches!(self.order, Order::None);
+        for value in 0..data.values() {
+            if value > 0 && value::same(data, value, value - 1) {
+                continue;
+            }
+            bounds.runs += 1;
+            if self.is_dear && !self.is_key && bounds.runs > DEAR_RUNS {
+                in_order = false;
+            }
+            if !in_order && self.bloom.is_none() {
+                if self.is_key {
+                    continue;
+                }
+                break;
+            }
+            // SAFETY: the caller's promise.
+            unsafe {
+                let datum = value::datum(&self.column, data, value);
+                if let Some(hash) = self.bloom {
+                    hashes.push(hash.hash(datum));
+                }
+                if !in_order {
+                    continue;
+                }
+                if bounds.least.is_none() || self.order.compare(datum, least) == Ordering::Less {
+                    (bounds.least, least) = (Some(value), datum);
+                }
+                if bounds.greatest.is_none() || self.order.compare(datum, greatest) == Ordering::Greater {
+                    (bounds.greatest, greatest) = (Some(value), datum);
+                }
+            }
+        }
+        if !in_order {
+            (bounds.least, bounds.greatest) = (None, None);
+        }
+    }
+
+    fn sum_up(&self) -> Option<ZoneSum> {
+        let words = &self.batch.words;
+        if words.is_empty() {
+            return None;
+        }
+        match self.sum {
+            Sum::None => None,
+            Sum::Int => Some(ZoneSum::Int(words.iter().map(|word| i128::from(*word)).sum())),
+            Sum::Float8 => Some(ZoneSum::Float(words.iter().map(|word| f64::from_bits(*word as u64)).sum())),
+            Sum::Float4 => Some(ZoneSum::Float(words.iter().map(|word| f64::from(f32::from_bits(*word as u32))).sum())),
+        }
+    }
+}

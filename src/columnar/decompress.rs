@@ -1,0 +1,90 @@
+//! Moving the rows of a chunk's batches back into its heap.
+
+use pgrx::pg_sys;
+
+use super::part::{LockedChunk, already, delete_rows, drop_batches, forget, scan_batches};
+use super::row_writer::RowWriter;
+use crate::catalog::columnar_chunk;
+use crate::error::Result;
+use crate::pg::guard::guard;
+use crate::pg::relation::Relation;
+use crate::pg::sort::{SortKey, Sorter};
+use crate::pg::{context, ffi, live, table};
+
+/// `decompress_chunk`: brings a chunk back into row form.
+pub fn decompress(relid: pg_sys::Oid, if_compressed: bool) -> Result<()> {
+    let chunk = LockedChunk::lock(relid)?;
+    if !chunk.is_compressed() {
+        return already(relid, "rowstore", !if_compressed);
+    }
+    context::with_temporary(|| rewrite(&chunk))
+}
+
+fn rewrite(chunk: &LockedChunk) -> Result<()> {
+    let Some(layout) = &chunk.layout else { return Ok(()) };
+    let relid = chunk.relation.oid();
+    // By time, as rows usually come in: an index on time then finds them side by side.
+    let time = chunk.relation.require_attribute(&chunk.located.hypertable.time().column)?.attnum;
+    let mut sorter = Sorter::new(&chunk.relation, &[SortKey { attribute: time, descending: false, nulls_first: false }])?;
+    let mut batch_tids = Vec::new();
+    let slot = crate::pg::slot::Virtual::new(&chunk.relation);
+    let found = scan_batches(layout, |batch| {
+        batch_tids.push(batch.tid());
+        for row in 0..batch.rows() {
+            // SAFETY: the slot has an element for each attribute of the chunk.
+            unsafe {
+                let (values, nulls) = slot.arrays();
+                batch.row(row, values, nulls);
+                sorter.push(slot.stored());
+            }
+        }
+    });
+    slot.end();
+    let visible_to_all = found.visible_to_all && add_rows(chunk, &mut sorter);
+    sorter.sort();
+    chunk.lock_out_readers(c"decompress_chunk");
+    if visible_to_all {
+        chunk.empty_heap();
+        write(&mut sorter, RowWriter::frozen(&chunk.relation));
+        chunk.reindex();
+        drop_batches(layout);
+        forget(relid);
+    } else {
+        write(&mut sorter, RowWriter::moving(&chunk.relation));
+        delete_rows(&Relation::open(layout.batches, pg_sys::RowExclusiveLock), &batch_tids);
+        if let Some(mut entry) = columnar_chunk::find(relid) {
+            entry.compressed = false;
+            columnar_chunk::put(&entry);
+        }
+    }
+    sorter.end();
+    table::command_counter_increment();
+    Ok(())
+}
+
+/// Adds the rows of the heap, if every snapshot sees the same ones; false if not, and then they stay where they are.
+fn add_rows(chunk: &LockedChunk, sorter: &mut Sorter) -> bool {
+    if !live::scan(&chunk.relation, |_| {}).visible_to_all {
+        return false;
+    }
+    // SAFETY: a row of the chunk. What was visible to all stays so under the lock.
+    live::scan(&chunk.relation, |slot| unsafe { sorter.push(slot) });
+    true
+}
+
+fn write(sorter: &mut Sorter, mut writer: RowWriter) {
+    let sorter = &mut *sorter;
+    let target = &mut writer;
+    // SAFETY: the sorter's rows are rows of the chunk; references only on the frames that an ERROR jumps over.
+    unsafe {
+        guard(|| {
+            while let Some(slot) = sorter.next() {
+                if pg_sys::InterruptPending != 0 {
+                    ffi::raw::ProcessInterrupts();
+                }
+                target.write(slot);
+            }
+        });
+    }
+    writer.finish();
+}

@@ -1,0 +1,83 @@
+//! All rows of a heap that a transaction which keeps writers out will find there, whatever its snapshot.
+//!
+//! The caller's lock keeps everybody else from changing the heap, so a row is live, dead, or of this transaction's own making. The same
+//! distinctions as `heapam_relation_copy_for_cluster` makes.
+
+use pgrx::pg_sys;
+
+use super::ffi::raw;
+use super::guard::guard;
+use super::relation::Relation;
+
+/// What a scan found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Live rows.
+    pub rows: u64,
+    /// True if every snapshot that is in use, here or elsewhere, sees exactly these rows. They may then be moved without regard to it.
+    pub visible_to_all: bool,
+}
+
+/// Calls `each` with every live row of a heap on which the caller holds ExclusiveLock at least.
+///
+/// `each` is called without a guard: it may jump, so it holds nothing with a destructor while it calls PostgreSQL. Its memory is that of
+/// the current context.
+pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlot)) -> Found {
+    let mut found = Found { rows: 0, visible_to_all: true };
+    let each = &mut each;
+    let heap = relation.as_ptr();
+    // SAFETY: an open heap; SnapshotAny is static. Only plain values and references live on the frames that an ERROR jumps over.
+    unsafe {
+        guard(|| {
+            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT;
+            let oldest = raw::GetOldestNonRemovableTransactionId(heap);
+            let any = &raw mut pg_sys::SnapshotAnyData;
+            let scan = raw::heap_beginscan(heap, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
+            let slot = raw::table_slot_create(heap, std::ptr::null_mut());
+            while raw::heap_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
+                if pg_sys::InterruptPending != 0 {
+                    raw::ProcessInterrupts();
+                }
+                match state(slot, oldest) {
+                    State::Live { to_all } => {
+                        found.visible_to_all &= to_all;
+                        found.rows += 1;
+                        each(slot);
+                    }
+                    State::Gone { to_all } => found.visible_to_all &= to_all,
+                }
+            }
+            raw::ExecDropSingleTupleTableSlot(slot);
+            raw::heap_endscan(scan);
+        });
+    }
+    found
+}
+
+enum State {
+    Live { to_all: bool },
+    Gone { to_all: bool },
+}
+
+/// # Safety
+/// The slot holds a row of a heap scan. May jump.
+unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId) -> State {
+    // SAFETY: the caller's promise; the row's buffer is pinned by the slot.
+    unsafe {
+        let tuple = raw::ExecFetchSlotHeapTuple(slot, false, std::ptr::null_mut());
+        let buffer = (*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).buffer;
+        raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+        let state = raw::HeapTupleSatisfiesVacuum(tuple, oldest, buffer);
+        let header = (*tuple).t_data;
+        let frozen = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
+        let to_all = frozen || raw::TransactionIdPrecedes((*header).t_choice.t_heap.t_xmin, oldest);
+        raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
+        match state {
+            pg_sys::HTSV_Result::HEAPTUPLE_LIVE => State::Live { to_all },
+            // By this transaction: nobody else can write.
+            pg_sys::HTSV_Result::HEAPTUPLE_INSERT_IN_PROGRESS => State::Live { to_all: false },
+            pg_sys::HTSV_Result::HEAPTUPLE_DEAD => State::Gone { to_all: true },
+            _ => State::Gone { to_all: false },
+        }
+    }
+}
