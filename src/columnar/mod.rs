@@ -1,10 +1,12 @@
 //! The columnar part of chunks: settings, compression, batches, changes. README.md says what must always hold.
 
+pub mod batch_scan;
 pub mod batch_table;
 pub mod batch_writer;
 pub mod builder;
 pub mod compress;
 pub mod decompress;
+pub mod filter;
 pub mod image;
 pub mod layout;
 pub mod order;

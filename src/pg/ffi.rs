@@ -99,6 +99,7 @@ postgres! {
     fn ExecFetchSlotHeapTuple(slot: *mut TupleTableSlot, materialize: bool, shouldFree: *mut bool) -> HeapTuple;
     fn ExecFindPartition(mtstate: *mut ModifyTableState, rootResultRelInfo: *mut ResultRelInfo, proute: *mut PartitionTupleRouting, slot: *mut TupleTableSlot, estate: *mut EState) -> *mut ResultRelInfo;
     fn ExecInitExpr(node: *mut Expr, parent: *mut PlanState) -> *mut ExprState;
+    fn ExecInitExprWithParams(node: *mut Expr, ext_params: ParamListInfo) -> *mut ExprState;
     fn ExecInitNode(node: *mut Plan, estate: *mut EState, eflags: c_int) -> *mut PlanState;
     fn ExecInitQual(qual: *mut List, parent: *mut PlanState) -> *mut ExprState;
     fn ExecInitRangeTable(estate: *mut EState, rangeTable: *mut List);
@@ -186,6 +187,7 @@ postgres! {
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
     fn SPI_finish() -> c_int;
     fn SPI_getvalue(tuple: HeapTuple, tupdesc: TupleDesc, fnumber: c_int) -> *mut c_char;
+    fn ScanKeyEntryInitialize(entry: ScanKey, flags: c_int, attributeNumber: AttrNumber, strategy: StrategyNumber, subtype: Oid, collation: Oid, procedure: RegProcedure, argument: Datum);
     fn ScanKeyInit(entry: ScanKey, attributeNumber: AttrNumber, strategy: StrategyNumber, procedure: RegProcedure, argument: Datum);
     fn SearchSysCache1(cacheId: c_int, key1: Datum) -> HeapTuple;
     fn SearchSysCache2(cacheId: c_int, key1: Datum, key2: Datum) -> HeapTuple;
@@ -272,6 +274,7 @@ postgres! {
     fn get_func_rettype(funcid: Oid) -> Oid;
     fn get_namespace_name(nspid: Oid) -> *mut c_char;
     fn get_namespace_oid(nspname: *const c_char, missing_ok: bool) -> Oid;
+    fn get_negator(opno: Oid) -> Oid;
     fn get_op_opfamily_strategy(opno: Oid, opfamily: Oid) -> c_int;
     fn get_opcode(opno: Oid) -> RegProcedure;
     fn get_opfamily_member(opfamily: Oid, lefttype: Oid, righttype: Oid, strategy: int16) -> Oid;
@@ -287,6 +290,7 @@ postgres! {
     fn get_tablespace_oid(tablespacename: *const c_char, missing_ok: bool) -> Oid;
     fn get_typcollation(typid: Oid) -> Oid;
     fn get_typlenbyval(typid: Oid, typlen: *mut int16, typbyval: *mut bool);
+    fn get_typlenbyvalalign(typid: Oid, typlen: *mut int16, typbyval: *mut bool, typalign: *mut c_char);
     fn get_typtype(typid: Oid) -> c_char;
     fn has_privs_of_role(member: Oid, role: Oid) -> bool;
     fn has_subclass(relationId: Oid) -> bool;
@@ -305,10 +309,15 @@ postgres! {
     fn heap_modify_tuple(tuple: HeapTuple, tupleDesc: TupleDesc, replValues: *mut Datum, replIsnull: *mut bool, doReplace: *mut bool) -> HeapTuple;
     fn heap_multi_insert(relation: Relation, slots: *mut *mut TupleTableSlot, ntuples: c_int, cid: CommandId, options: c_int, bistate: BulkInsertState);
     fn heap_reloptions(relkind: c_char, reloptions: Datum, validate: bool) -> *mut bytea;
+    fn heap_rescan(scan: TableScanDesc, key: ScanKey, set_params: bool, allow_strat: bool, allow_sync: bool, allow_pagemode: bool);
+    fn index_beginscan(heapRelation: Relation, indexRelation: Relation, snapshot: Snapshot, nkeys: c_int, norderbys: c_int) -> IndexScanDesc;
     fn index_close(relation: Relation, lockmode: LOCKMODE);
+    fn index_endscan(scan: IndexScanDesc);
     fn index_get_partition(partition: Relation, indexId: Oid) -> Oid;
+    fn index_getnext_slot(scan: IndexScanDesc, direction: ScanDirection::Type, slot: *mut TupleTableSlot) -> bool;
     fn index_insert(indexRelation: Relation, values: *mut Datum, isnull: *mut bool, heap_t_ctid: ItemPointer, heapRelation: Relation, checkUnique: IndexUniqueCheck::Type, indexUnchanged: bool, indexInfo: *mut IndexInfo) -> bool;
     fn index_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
+    fn index_rescan(scan: IndexScanDesc, keys: ScanKey, nkeys: c_int, orderbys: ScanKey, norderbys: c_int);
     fn is_dummy_rel(rel: *mut RelOptInfo) -> bool;
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
     fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
@@ -333,6 +342,7 @@ postgres! {
     fn new_object_addresses() -> *mut ObjectAddresses;
     fn nextval_internal(relid: Oid, check_permissions: bool) -> i64;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
+    fn op_input_types(opno: Oid, lefttype: *mut Oid, righttype: *mut Oid);
     fn palloc(size: Size) -> *mut c_void;
     fn palloc0(size: Size) -> *mut c_void;
     fn partitions_are_ordered(boundinfo: *mut PartitionBoundInfoData, live_parts: *mut Bitmapset) -> bool;
@@ -353,6 +363,7 @@ postgres! {
     fn pgstat_unlink_relation(rel: Relation);
     fn pnstrdup(in_: *const c_char, len: Size) -> *mut c_char;
     fn pstrdup(in_: *const c_char) -> *mut c_char;
+    fn pull_var_clause(node: *mut Node, flags: c_int) -> *mut List;
     fn pull_varattnos(node: *mut Node, varno: Index, varattnos: *mut *mut Bitmapset);
     fn query_tree_walker(query: *mut Query, walker: TreeWalker, context: *mut c_void, flags: c_int) -> bool;
     fn quote_identifier(ident: *const c_char) -> *const c_char;
@@ -377,6 +388,7 @@ postgres! {
     fn systable_beginscan(heapRelation: Relation, indexId: Oid, indexOK: bool, snapshot: Snapshot, nkeys: c_int, key: ScanKey) -> SysScanDesc;
     fn systable_endscan(sysscan: SysScanDesc);
     fn systable_getnext(sysscan: SysScanDesc) -> HeapTuple;
+    fn table_beginscan_parallel(rel: Relation, pscan: ParallelTableScanDesc) -> TableScanDesc;
     fn table_close(relation: Relation, lockmode: LOCKMODE);
     fn table_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn table_slot_create(rel: Relation, reglist: *mut *mut List) -> *mut TupleTableSlot;

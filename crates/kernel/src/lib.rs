@@ -9,6 +9,7 @@ pub mod bins;
 pub mod bucket;
 pub mod civil;
 mod error;
+pub mod select;
 pub mod span;
 pub mod uuid;
 pub mod zoned;

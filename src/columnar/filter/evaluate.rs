@@ -1,0 +1,252 @@
+//! Conditions on decoded vectors.
+
+use pgrx::pg_sys;
+use tsc_kernel::select;
+
+use super::{Compare, Condition, Predicate, Truth, WORDS, fill};
+use crate::columnar::order::Order;
+use crate::columnar::reader::BatchReader;
+use crate::pg::ffi::raw;
+
+/// For each row of a vector whether a condition is true, and whether it is false; neither if it is NULL.
+#[derive(Clone, Copy)]
+pub struct Bits {
+    /// True.
+    pub holds: [u64; WORDS],
+    fails: [u64; WORDS],
+}
+
+/// What is being evaluated on.
+pub struct Scope {
+    /// For PostgreSQL's expressions.
+    pub econtext: *mut pg_sys::ExprContext,
+    /// A virtual slot with the chunk's columns.
+    pub slot: *mut pg_sys::TupleTableSlot,
+    /// Counts batches.
+    pub batches: u64,
+    /// The vector.
+    pub vector: usize,
+    /// Its rows.
+    pub rows: usize,
+}
+
+const NONE: Bits = Bits { holds: [0; WORDS], fails: [0; WORDS] };
+
+/// # Safety
+/// A prepared condition and an open batch of its chunk. May jump.
+pub unsafe fn condition(condition: &mut Condition, batch: &mut BatchReader, scope: &Scope) -> Bits {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match condition {
+            Condition::And(parts) => {
+                let mut all = NONE;
+                fill(&mut all.holds, scope.rows);
+                for part in parts {
+                    let bits = self::condition(part, batch, scope);
+                    for index in 0..WORDS {
+                        all.holds[index] &= bits.holds[index];
+                        all.fails[index] |= bits.fails[index];
+                    }
+                }
+                all
+            }
+            Condition::Or(parts) => {
+                let mut any = NONE;
+                fill(&mut any.fails, scope.rows);
+                for part in parts {
+                    let bits = self::condition(part, batch, scope);
+                    for index in 0..WORDS {
+                        any.holds[index] |= bits.holds[index];
+                        any.fails[index] &= bits.fails[index];
+                    }
+                }
+                any
+            }
+            Condition::Not(part) => {
+                let bits = self::condition(part, batch, scope);
+                Bits { holds: bits.fails, fails: bits.holds }
+            }
+            Condition::Compare(compare) => self::compare(compare, batch, scope),
+            Condition::In { compare, sorted, has_null } => membership(compare, sorted, *has_null, batch, scope),
+            Condition::IsNull { column, negated } => {
+                let vector = batch.vector(*column, scope.vector);
+                let mut bits = Bits { holds: [0; WORDS], fails: vector.validity };
+                fill(&mut bits.holds, scope.rows);
+                for (holds, valid) in bits.holds.iter_mut().zip(&vector.validity) {
+                    *holds &= !valid;
+                }
+                if *negated { Bits { holds: bits.fails, fails: bits.holds } } else { bits }
+            }
+            Condition::IsTrue { column } => {
+                let vector = batch.vector(*column, scope.vector);
+                let mut holds = [0; WORDS];
+                select::compare_integers(&vector.words[..scope.rows], select::Comparison::NotEqual, 0, &mut holds);
+                valid(holds, &vector.validity)
+            }
+            Condition::Predicate(predicate) => self::predicate(predicate, batch, scope),
+        }
+    }
+}
+
+/// Results for rows that are not NULL.
+fn valid(mut holds: [u64; WORDS], validity: &[u64; WORDS]) -> Bits {
+    let mut fails = [0; WORDS];
+    for index in 0..WORDS {
+        fails[index] = !holds[index] & validity[index];
+        holds[index] &= validity[index];
+    }
+    Bits { holds, fails }
+}
+
+/// # Safety
+/// As [`condition`].
+unsafe fn compare(compare: &mut Compare, batch: &mut BatchReader, scope: &Scope) -> Bits {
+    // A comparison with NULL is NULL: btree operators are strict.
+    let Some(constant) = compare.constant.value else { return NONE };
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !compare.is_native {
+            return predicate(&mut compare.predicate, batch, scope);
+        }
+        let vector = batch.vector(compare.column, scope.vector);
+        let words = &vector.words[..scope.rows];
+        let mut holds = [0; WORDS];
+        match compare.order {
+            Order::Float8 => select::compare_doubles(words, compare.comparison, compare.float(constant), &mut holds),
+            Order::Float4 => select::compare_floats(words, compare.comparison, compare.float(constant), &mut holds),
+            _ => select::compare_integers(words, compare.comparison, constant.value() as i64, &mut holds),
+        }
+        valid(holds, &vector.validity)
+    }
+}
+
+impl Compare {
+    /// The constant of a comparison of floats.
+    pub fn float(&self, constant: pg_sys::Datum) -> f64 {
+        if self.constant.type_oid == pg_sys::FLOAT4OID {
+            f32::from_bits(constant.value() as u32).into()
+        } else {
+            f64::from_bits(constant.value() as u64)
+        }
+    }
+}
+
+/// # Safety
+/// As [`condition`].
+unsafe fn membership(compare: &mut Compare, sorted: &[i64], has_null: bool, batch: &mut BatchReader, scope: &Scope) -> Bits {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !(compare.is_native && matches!(compare.order, Order::Signed)) {
+            return predicate(&mut compare.predicate, batch, scope);
+        }
+        if compare.constant.value.is_none() {
+            return NONE;
+        }
+        let vector = batch.vector(compare.column, scope.vector);
+        let mut holds = [0; WORDS];
+        select::integers_in(&vector.words[..scope.rows], sorted, &mut holds);
+        let mut bits = valid(holds, &vector.validity);
+        if has_null {
+            bits.fails = [0; WORDS];
+        } else if sorted.is_empty() {
+            // Nothing is in an empty list, not even NULL.
+            fill(&mut bits.fails, scope.rows);
+        }
+        bits
+    }
+}
+
+impl Predicate {
+    /// Forgets results that hold for other parameters.
+    pub fn forget(&mut self) {
+        self.of_null = None;
+        self.batch = 0;
+    }
+
+    /// # Safety
+    /// The column of the slot is of the predicate's. May jump.
+    unsafe fn evaluate(&self, scope: &Scope, attribute: usize, value: Option<pg_sys::Datum>) -> Truth {
+        // SAFETY: a virtual slot with an element for each column; only this predicate's column is read.
+        unsafe {
+            let slot = scope.slot;
+            crate::pg::slot::clear(slot);
+            *(*slot).tts_isnull.add(attribute) = value.is_none();
+            *(*slot).tts_values.add(attribute) = value.unwrap_or(pg_sys::Datum::null());
+            raw::ExecStoreVirtualTuple(slot);
+            let econtext = scope.econtext;
+            (*econtext).ecxt_scantuple = slot;
+            let outer = pg_sys::CurrentMemoryContext;
+            pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
+            let mut is_null = false;
+            let result = (*self.state).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(self.state, econtext, &mut is_null));
+            pg_sys::CurrentMemoryContext = outer;
+            match (is_null, result.value() as u8 != 0) {
+                (true, _) => Truth::Null,
+                (false, true) => Truth::True,
+                (false, false) => Truth::False,
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`condition`].
+unsafe fn predicate(predicate: &mut Predicate, batch: &mut BatchReader, scope: &Scope) -> Bits {
+    let attribute = batch.layout().columns[predicate.column].attribute as usize - 1;
+    let mut bits = NONE;
+    let mut set = |row: usize, truth: Truth| match truth {
+        Truth::True => bits.holds[row / 64] |= 1 << (row % 64),
+        Truth::False => bits.fails[row / 64] |= 1 << (row % 64),
+        Truth::Null => {}
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        // What the last vector left behind.
+        raw::MemoryContextReset((*scope.econtext).ecxt_per_tuple_memory);
+        let of_null = match predicate.of_null {
+            Some(truth) => truth,
+            None => predicate.evaluate(scope, attribute, None),
+        };
+        predicate.of_null = Some(of_null);
+        if batch.dictionary(predicate.column).is_some() {
+            if predicate.batch != scope.batches {
+                predicate.batch = 0;
+                predicate.distinct.clear();
+                let count = batch.dictionary(predicate.column).map_or(0, <[pg_sys::Datum]>::len);
+                for index in 0..count {
+                    let value = batch.dictionary(predicate.column).and_then(|values| values.get(index).copied());
+                    let truth = predicate.evaluate(scope, attribute, value);
+                    predicate.distinct.push(truth);
+                }
+                predicate.batch = scope.batches;
+            }
+            let vector = batch.codes(predicate.column, scope.vector);
+            for row in 0..scope.rows {
+                let truth = if vector.is_valid(row) {
+                    predicate.distinct.get(vector.words[row] as usize).copied().unwrap_or(Truth::Null)
+                } else {
+                    of_null
+                };
+                set(row, truth);
+            }
+            return bits;
+        }
+        let vector = batch.vector(predicate.column, scope.vector);
+        let mut last: Option<(i64, Truth)> = None;
+        for row in 0..scope.rows {
+            if !vector.is_valid(row) {
+                set(row, of_null);
+                continue;
+            }
+            let word = vector.words[row];
+            // Equal words are equal values, or the same one.
+            let truth = match last {
+                Some((seen, truth)) if seen == word => truth,
+                _ => predicate.evaluate(scope, attribute, Some(pg_sys::Datum::from(word))),
+            };
+            last = Some((word, truth));
+            set(row, truth);
+        }
+        bits
+    }
+}
