@@ -15,4 +15,7 @@ pub mod part;
 pub mod reader;
 pub mod row_writer;
 pub mod settings;
+pub mod settings_change;
+pub mod settings_check;
+pub mod settings_text;
 pub mod value;

@@ -134,3 +134,9 @@ pub fn is_ordered(oid: pg_sys::Oid) -> bool {
     // SAFETY: a catalog look-up.
     unsafe { ffi::GetDefaultOpClass(oid, pg_sys::BTREE_AM_OID) != pg_sys::InvalidOid }
 }
+
+/// True if values of a type can be hashed.
+pub fn is_hashable(oid: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up.
+    unsafe { ffi::GetDefaultOpClass(oid, pg_sys::HASH_AM_OID) != pg_sys::InvalidOid }
+}
