@@ -1,5 +1,6 @@
 //! The columnar part of chunks: settings, compression, batches, changes. README.md says what must always hold.
 
+pub mod batch_rows;
 pub mod batch_scan;
 pub mod batch_table;
 pub mod batch_writer;
@@ -7,6 +8,7 @@ pub mod builder;
 pub mod compress;
 pub mod decompress;
 pub mod defaults;
+pub mod direct;
 pub mod filter;
 pub mod image;
 pub mod layout;
@@ -18,4 +20,5 @@ pub mod settings;
 pub mod settings_change;
 pub mod settings_check;
 pub mod settings_text;
+pub mod shape;
 pub mod value;

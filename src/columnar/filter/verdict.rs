@@ -91,7 +91,7 @@ unsafe fn possible(condition: &Condition, batch: &mut BatchReader) -> Possible {
 
 /// # Safety
 /// As [`of`].
-unsafe fn zone<'a>(column: usize, batch: &'a mut BatchReader) -> Option<&'a ColumnZone> {
+unsafe fn zone(column: usize, batch: &mut BatchReader) -> Option<&ColumnZone> {
     // SAFETY: the caller's promise.
     unsafe { batch.zone() }.and_then(|zone| zone.columns.get(column))
 }
