@@ -219,6 +219,7 @@ postgres! {
     fn bms_num_members(a: *const Bitmapset) -> c_int;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn build_attrmap_by_name_if_req(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
+    fn build_column_default(rel: Relation, attrno: c_int) -> *mut Node;
     fn canonicalize_qual(qual: *mut Expr, is_check: bool) -> *mut Expr;
     fn check_enable_rls(relid: Oid, checkAsUser: Oid, noError: bool) -> c_int;
     fn check_new_partition_bound(relname: *mut c_char, parent: Relation, spec: *mut PartitionBoundSpec, pstate: *mut ParseState);
@@ -290,6 +291,7 @@ postgres! {
     fn get_tablespace_name(spc_oid: Oid) -> *mut c_char;
     fn get_tablespace_oid(tablespacename: *const c_char, missing_ok: bool) -> Oid;
     fn get_typcollation(typid: Oid) -> Oid;
+    fn get_type_category_preferred(typid: Oid, typcategory: *mut c_char, typispreferred: *mut bool);
     fn get_typlenbyval(typid: Oid, typlen: *mut int16, typbyval: *mut bool);
     fn get_typlenbyvalalign(typid: Oid, typlen: *mut int16, typbyval: *mut bool, typalign: *mut c_char);
     fn get_typtype(typid: Oid) -> c_char;
