@@ -112,7 +112,6 @@ postgres! {
     fn ExecLookupResultRelByOid(node: *mut ModifyTableState, resultoid: Oid, missing_ok: bool, update_cache: bool) -> *mut ResultRelInfo;
     fn ExecOpenIndices(resultRelInfo: *mut ResultRelInfo, speculative: bool);
     fn ExecPartitionCheck(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, emitError: bool) -> bool;
-    fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
     fn ExecReScan(node: *mut PlanState);
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
     fn ExecScanReScan(node: *mut ScanState);

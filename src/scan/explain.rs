@@ -25,7 +25,8 @@ pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::L
         }
         let Some(batches) = state.node.batches.as_ref() else { return };
         let counters = batches.counters;
-        let number = |label: &std::ffi::CStr, value: u64| ffi::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value as i64, explain);
+        let number =
+            |label: &std::ffi::CStr, value: u64| ffi::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value as i64, explain);
         if !(*plan).custom_exprs.is_null() {
             number(c"Rows Removed by Vectorized Filter", counters.removed);
         }

@@ -21,7 +21,12 @@ struct Wanted {
 ///
 /// # Safety
 /// Nodes of the running planner.
-pub unsafe fn sources(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, layout: &Layout, estimate: &Estimate) -> Vec<pg_sys::Relids> {
+pub unsafe fn sources(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    layout: &Layout,
+    estimate: &Estimate,
+) -> Vec<pg_sys::Relids> {
     let mut found: Vec<pg_sys::Relids> = Vec::new();
     // SAFETY: the caller's promise.
     unsafe {
@@ -39,9 +44,8 @@ pub unsafe fn sources(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptIn
                 let mut wanted = Wanted { relation: (*rel).relid as i32, attribute };
                 let argument = (&raw mut wanted).cast::<c_void>();
                 // SAFETY: the callback reads the argument and nodes, and the closure holds plain values.
-                let clauses = guard(|| {
-                    raw::generate_implied_equalities_for_column(root, rel, Some(is_wanted), argument, (*rel).lateral_referencers)
-                });
+                let clauses =
+                    guard(|| raw::generate_implied_equalities_for_column(root, rel, Some(is_wanted), argument, (*rel).lateral_referencers));
                 for clause in list::pointers::<pg_sys::RestrictInfo>(clauses) {
                     add(rel, clause, &mut found);
                 }
@@ -71,9 +75,7 @@ unsafe fn mentions(rel: *mut pg_sys::RelOptInfo, clause: *mut pg_sys::RestrictIn
     // SAFETY: the elements of the list are Vars.
     unsafe {
         let vars = ffi::pull_var_clause((*clause).clause.cast(), pg_sys::PVC_RECURSE_PLACEHOLDERS as i32);
-        list::pointers::<pg_sys::Var>(vars)
-            .into_iter()
-            .any(|var| (*var).varno == (*rel).relid as i32 && columns.contains(&(*var).varattno))
+        list::pointers::<pg_sys::Var>(vars).into_iter().any(|var| (*var).varno == (*rel).relid as i32 && columns.contains(&(*var).varattno))
     }
 }
 

@@ -178,7 +178,8 @@ impl Chunk {
             (*path).path.parallel_safe = rel.consider_parallel && (*child).parallel_safe;
             (*path).path.rows = rows;
             (*path).path.startup_cost = cost.startup + (*rel.reltarget).cost.startup;
-            (*path).path.total_cost = cost.total + (*child).total_cost + (*rel.reltarget).cost.startup + (*rel.reltarget).cost.per_tuple * rows;
+            (*path).path.total_cost =
+                cost.total + (*child).total_cost + (*rel.reltarget).cost.startup + (*rel.reltarget).cost.per_tuple * rows;
             if !guc::enable_columnarscan() {
                 (*path).path.startup_cost += pg_sys::disable_cost;
                 (*path).path.total_cost += pg_sys::disable_cost;

@@ -73,7 +73,8 @@ unsafe fn plan(
 ) -> Result<*mut pg_sys::Plan> {
     // SAFETY: nodes of the running planner.
     unsafe {
-        let layout = super::estimate::layout_of(root, rel).ok_or_else(|| Error::internal("a chunk lost its columnar part while a query on it was planned"))?;
+        let layout = super::estimate::layout_of(root, rel)
+            .ok_or_else(|| Error::internal("a chunk lost its columnar part while a query on it was planned"))?;
         let varno = (*rel).relid as i32;
         let (filter, rest) = split(&list::pointers(clauses), varno, &layout);
         let bare = |clauses: Vec<*mut pg_sys::RestrictInfo>| {
