@@ -8,6 +8,8 @@ pub use crate::catalog::columnstore::OrderColumn;
 use crate::catalog::columnstore::{self, Columnstore};
 use crate::catalog::hypertable::Hypertable;
 use crate::error::Result;
+use crate::pg::relation::Relation;
+use crate::pg::statistics;
 
 /// How a chunk is to be compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +24,47 @@ pub struct Settings {
     pub compress_interval: Option<i64>,
 }
 
+/// How many other chunks are looked at for an empty one.
+const MOST_PEERS: usize = 8;
+
 /// The settings for a chunk that is to be compressed now, None if its hypertable is not to be compressed. What nobody set stays as it is
-/// for a chunk that is compressed already, and else is chosen by the chunk's statistics.
+/// for a chunk that is compressed already, and else is chosen by what is in the chunk, or in a younger one while it is empty.
 pub fn resolve(hypertable: &Hypertable, chunk: pg_sys::Oid) -> Result<Option<Settings>> {
     let Some(said) = columnstore::find(hypertable.id) else { return Ok(None) };
-    let present = columnar_chunk::find(chunk).filter(|part| part.compressed).and_then(|part| of_part(&part));
-    complete(hypertable, chunk, said, present).map(Some)
+    if said.segmentby.is_some() && said.orderby.is_some() {
+        return complete(hypertable, chunk, said, None).map(Some);
+    }
+    let (example, present) = example(hypertable, chunk);
+    complete(hypertable, example, said, present).map(Some)
+}
+
+type Keys = (Vec<String>, Vec<OrderColumn>);
+
+/// The chunk by whose contents the settings of a chunk are chosen, and what its batches are sorted by if it has some.
+pub fn example(hypertable: &Hypertable, chunk: pg_sys::Oid) -> (pg_sys::Oid, Option<Keys>) {
+    let keys_of = |relid| columnar_chunk::find(relid).filter(|part| part.compressed).and_then(|part| of_part(&part));
+    let is_empty = |relid| Relation::try_open(relid, pg_sys::AccessShareLock).is_none_or(|relation| statistics::is_empty(&relation));
+    if let Some(keys) = keys_of(chunk) {
+        return (chunk, Some(keys));
+    }
+    if !is_empty(chunk) {
+        return (chunk, None);
+    }
+    let mut peers = crate::catalog::chunk::of_hypertable(hypertable.id);
+    peers.sort_by_key(|peer| std::cmp::Reverse(peer.id));
+    for peer in peers.iter().take(MOST_PEERS) {
+        if let Some(keys) = keys_of(peer.relid) {
+            return (peer.relid, Some(keys));
+        }
+        if !is_empty(peer.relid) {
+            return (peer.relid, None);
+        }
+    }
+    (chunk, None)
 }
 
 /// What the batches of a chunk are sorted by; None if one of the columns is gone.
-fn of_part(part: &ColumnarChunk) -> Option<(Vec<String>, Vec<OrderColumn>)> {
+fn of_part(part: &ColumnarChunk) -> Option<Keys> {
     let name = |column: usize| part.columns.get(column).filter(|name| !name.is_empty()).cloned();
     let order =
         |order: &OrderBy| Some(OrderColumn { name: name(order.column)?, descending: order.descending, nulls_first: order.nulls_first });
@@ -41,12 +74,7 @@ fn of_part(part: &ColumnarChunk) -> Option<(Vec<String>, Vec<OrderColumn>)> {
     ))
 }
 
-fn complete(
-    hypertable: &Hypertable,
-    chunk: pg_sys::Oid,
-    said: Columnstore,
-    present: Option<(Vec<String>, Vec<OrderColumn>)>,
-) -> Result<Settings> {
+fn complete(hypertable: &Hypertable, chunk: pg_sys::Oid, said: Columnstore, present: Option<Keys>) -> Result<Settings> {
     let time = &hypertable.time().column;
     // Who begins the order with another column than time keeps the rows apart by that.
     let guess = said.orderby.as_ref().is_none_or(|orderby| orderby.first().is_some_and(|first| first.name == *time));
