@@ -1,11 +1,13 @@
 //! The columnar part of chunks: settings, compression, batches, changes. README.md says what must always hold.
 
+pub mod batch_rows;
 pub mod batch_scan;
 pub mod batch_table;
 pub mod batch_writer;
 pub mod builder;
 pub mod compress;
 pub mod decompress;
+pub mod direct;
 pub mod filter;
 pub mod image;
 pub mod layout;
@@ -14,4 +16,5 @@ pub mod part;
 pub mod reader;
 pub mod row_writer;
 pub mod settings;
+pub mod shape;
 pub mod value;

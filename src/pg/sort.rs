@@ -17,7 +17,7 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
-/// Rows being sorted.
+/// Rows being sorted. Its memory is a child of the context that was current; nothing happens when it is dropped.
 pub struct Sorter {
     state: *mut pg_sys::Tuplesortstate,
     slot: *mut pg_sys::TupleTableSlot,
@@ -26,8 +26,14 @@ pub struct Sorter {
 }
 
 impl Sorter {
-    /// A sorter for rows of a table, whose descriptor outlives it.
+    /// A sorter for rows of a table, whose descriptor outlives it, within `maintenance_work_mem`.
     pub fn new(relation: &Relation, keys: &[SortKey]) -> Result<Self> {
+        // SAFETY: reads a setting.
+        Self::within(relation, keys, unsafe { pg_sys::maintenance_work_mem })
+    }
+
+    /// The same within so many kilobytes.
+    pub fn within(relation: &Relation, keys: &[SortKey], memory: i32) -> Result<Self> {
         let mut attributes = Vec::new();
         let mut operators = Vec::new();
         let mut collations = Vec::new();
@@ -49,7 +55,7 @@ impl Sorter {
                 operators.as_mut_ptr(),
                 collations.as_mut_ptr(),
                 nulls_first.as_mut_ptr(),
-                pg_sys::maintenance_work_mem,
+                memory,
                 std::ptr::null_mut(),
                 pg_sys::TUPLESORT_NONE as i32,
             );
