@@ -14,7 +14,7 @@ use write::{Format, Plan};
 const HELP: &str = "\
 usage: tsbs-gen cpu|tags|sensor|ddl|sensor-ddl [option]...
   --hosts N       number of hosts (400) or sensors (1000)
-  --hours N       length of the data (72; 42 for sensors)
+  --hours N       length of the data (72; 36 for sensors)
   --interval N    seconds between two rows of a host (10) or a sensor (30)
   --start N       time of the first rows in seconds since 1970 (1451606400, which is 2016-01-01)
   --seed N        (123)
@@ -72,7 +72,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         _ => return Err("what to write?".into()),
     };
     let (hosts, interval, mut hours, table) = match what {
-        What::Sensor | What::SensorDdl => (1000, 30, 42_u32, "sensor"),
+        What::Sensor | What::SensorDdl => (1000, 30, 36_u32, "sensor"),
         What::Cpu | What::Tags | What::Ddl => (400, 10, 72, "cpu"),
     };
     let mut plan = Plan { seed: 123, hosts, part: (0, 1), start: 1_451_606_400, interval, steps: 0, format: Format::Csv };

@@ -69,7 +69,7 @@ impl Sensor {
         self.humidity = (self.humidity + random.normal() * 0.2).clamp(0.0, 100.0);
         self.voltage = (self.voltage + random.normal() * 0.002).clamp(220.0, 240.0);
         if one_in(random, 100) {
-            self.state = random.pick(&STATES);
+            self.state = *random.pick(&STATES);
         }
         let rate = if self.state == STATES[0] { self.rate } else { self.rate / 4.0 };
         self.counter += ((rate + random.normal() * 3.0) as i64).max(0);
