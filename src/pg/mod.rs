@@ -40,6 +40,7 @@ pub mod slot;
 pub mod sort;
 pub mod spi;
 pub mod srf;
+pub mod statistics;
 pub mod syscache;
 pub mod table;
 pub mod trigger;
