@@ -103,6 +103,14 @@ pub fn find(relid: pg_sys::Oid) -> Option<ColumnarChunk> {
     table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row)
 }
 
+/// The columnar parts of a hypertable's chunks, in no order.
+pub fn of_hypertable(hypertable_id: i32) -> Vec<ColumnarChunk> {
+    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let chunks = super::chunk::of_hypertable(hypertable_id);
+    let find = |relid| table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row);
+    chunks.into_iter().filter_map(|chunk| find(chunk.relid)).collect()
+}
+
 /// Enters or replaces the columnar part of a chunk, whose lock the caller holds. Plans that read the chunk are made anew.
 pub fn put(chunk: &ColumnarChunk) {
     let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };

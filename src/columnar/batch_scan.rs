@@ -64,9 +64,8 @@ impl BatchScan {
                 self.class = 0;
                 self.start_class(layout, filter);
             } else {
-                let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
-                    | pg_sys::ScanOptions::SO_ALLOW_STRAT
-                    | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
+                let flags =
+                    pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
                 let none = std::ptr::null_mut();
                 self.heap = ffi::heap_beginscan(self.relation, self.snapshot, 0, none, none.cast(), flags);
             }

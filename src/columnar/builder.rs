@@ -82,13 +82,9 @@ impl Builder {
             let is_key = keys.contains(&index);
             Building {
                 order: if is_live && (is_key || !is_text) { Order::of(column.type_oid, column.collation) } else { Order::None },
-                is_dear: column.collation != pg_sys::InvalidOid && column.collation != pg_sys::Oid::from(pg_sys::C_COLLATION_OID),
+                is_dear: column.collation != pg_sys::InvalidOid && column.collation != pg_sys::C_COLLATION_OID,
                 sum: if is_live { sum_of(column.type_oid) } else { Sum::None },
-                bloom: if is_live && !is_text && blooms.contains(&index) {
-                    Hash::of(column.type_oid, column.collation)
-                } else {
-                    None
-                },
+                bloom: if is_live && !is_text && blooms.contains(&index) { Hash::of(column.type_oid, column.collation) } else { None },
                 is_key,
                 column: column.clone(),
                 pending: Data::default(),

@@ -239,8 +239,7 @@ pub fn find(relid: pg_sys::Oid) -> Option<Rc<Layout>> {
     }
     let generation = CACHE.with_borrow(|cache| cache.generation);
     let catalog = table::oid("columnar_chunk")?;
-    let entry =
-        crate::pg::context::with_temporary(|| columnar_chunk::find(relid).as_ref().and_then(describe_part)).map(Rc::new);
+    let entry = crate::pg::context::with_temporary(|| columnar_chunk::find(relid).as_ref().and_then(describe_part)).map(Rc::new);
     CACHE.with_borrow_mut(|cache| {
         cache.catalog = catalog;
         if cache.generation == generation {

@@ -69,9 +69,7 @@ impl Order {
         match self {
             Self::Signed => (left.value() as i64).cmp(&(right.value() as i64)),
             Self::Float8 => compare_floats(f64::from_bits(left.value() as u64), f64::from_bits(right.value() as u64)),
-            Self::Float4 => {
-                compare_floats(f32::from_bits(left.value() as u32).into(), f32::from_bits(right.value() as u32).into())
-            }
+            Self::Float4 => compare_floats(f32::from_bits(left.value() as u32).into(), f32::from_bits(right.value() as u32).into()),
             Self::Function(function, collation) => {
                 // SAFETY: the caller's promise; the function is that of the type.
                 let order = unsafe { ffi::raw::FunctionCall2Coll(function, collation, left, right) };

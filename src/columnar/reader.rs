@@ -52,9 +52,12 @@ pub fn corrupt(layout: &Layout, column: &str, reason: &Corrupt) -> ! {
     // SAFETY: nothing with a destructor is pending: the text is made inside.
     unsafe {
         boundary(|| {
-            Err(Error::new(SqlState("XX001"), format!("a batch of chunk \"{}\" is corrupt", crate::pg::relation::relation_name(layout.chunk)))
-                .detail(format!("Column \"{column}\": {reason}."))
-                .hint("Check the storage, and restore the chunk from a backup."))
+            Err(Error::new(
+                SqlState("XX001"),
+                format!("a batch of chunk \"{}\" is corrupt", crate::pg::relation::relation_name(layout.chunk)),
+            )
+            .detail(format!("Column \"{column}\": {reason}."))
+            .hint("Check the storage, and restore the chunk from a backup."))
         })
     }
 }
@@ -95,7 +98,8 @@ impl BatchReader {
             raw::heap_deform_tuple(copy, desc, self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
             self.tid = (*copy).t_self;
         }
-        self.rows = self.attribute(self.layout.count).map_or(0, |count| (count.value() as i32).clamp(0, tsc_codec::BATCH_ROWS as i32) as usize);
+        self.rows =
+            self.attribute(self.layout.count).map_or(0, |count| (count.value() as i32).clamp(0, tsc_codec::BATCH_ROWS as i32) as usize);
         self.zone = None;
         for column in self.columns.iter_mut().flatten() {
             column.is_fetched = false;
@@ -232,8 +236,7 @@ impl BatchReader {
                 Ok(block) => block,
                 Err(reason) => corrupt(layout, &description.name, &reason),
             };
-            let result =
-                if has_dictionary { block.codes(vector, &mut reader.vector) } else { block.decode(vector, &mut reader.vector) };
+            let result = if has_dictionary { block.codes(vector, &mut reader.vector) } else { block.decode(vector, &mut reader.vector) };
             if let Err(reason) = result {
                 corrupt(layout, &description.name, &reason);
             }

@@ -4,6 +4,7 @@ use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::columnar::settings_change;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{self, TableOptions};
 use crate::hypertable::{ddl, dimensions};
@@ -55,7 +56,7 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
         let existed = (*statement).if_not_exists && resolve(relation, pg_sys::NoLock).is_some();
         forward();
         match resolve(relation, pg_sys::NoLock) {
-            Some(relid) if !existed => options.apply(relid),
+            Some(relid) if !existed => settings_change::create(relid, options.apply(relid)?),
             _ => Ok(()),
         }
     }
@@ -246,7 +247,7 @@ unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -
         let reset = (*command).subtype == Kind::AT_ResetRelOptions;
         let (ours, rest) = with_options::split((*command).def.cast());
         crate::pg::acl::require_owner(relid)?;
-        with_options::alter(relid, &ours, reset)?;
+        settings_change::alter(relid, &with_options::alter(relid, &ours, reset)?)?;
         if rest.is_null() { Ok(()) } else { ddl::set_storage_options(&*dimensions::require(relid)?, rest, reset) }
     }
 }

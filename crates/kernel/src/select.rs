@@ -93,7 +93,9 @@ fn compare_read(values: &[i64], read: impl Fn(i64) -> f64, comparison: Compariso
         Comparison::Less => pack(values, bits, |value| read(value) < constant),
         Comparison::LessOrEqual => pack(values, bits, |value| read(value) <= constant),
         Comparison::Equal => pack(values, bits, |value| read(value) == constant),
-        Comparison::GreaterOrEqual => pack(values, bits, |value| !matches!(read(value).partial_cmp(&constant), Some(std::cmp::Ordering::Less))),
+        Comparison::GreaterOrEqual => {
+            pack(values, bits, |value| !matches!(read(value).partial_cmp(&constant), Some(std::cmp::Ordering::Less)))
+        }
         Comparison::Greater => pack(values, bits, |value| {
             let value = read(value);
             (value > constant) | value.is_nan()

@@ -46,8 +46,7 @@ impl Filter {
         let source = Source { varno, layout };
         // SAFETY: the caller's promise.
         unsafe {
-            let mut conditions: Vec<Condition> =
-                expressions.iter().filter_map(|expression| source.condition(*expression)).collect();
+            let mut conditions: Vec<Condition> = expressions.iter().filter_map(|expression| source.condition(*expression)).collect();
             for condition in &mut conditions {
                 initialise(condition, &mut |expression| {
                     if parent.is_null() {
@@ -194,10 +193,8 @@ impl Source<'_> {
         // SAFETY: look-ups of an operator and types; the expression is the caller's.
         unsafe {
             let description = &self.layout.columns[column];
-            let entry = ffi::lookup_type_cache(
-                description.type_oid,
-                (pg_sys::TYPECACHE_BTREE_OPFAMILY | pg_sys::TYPECACHE_CMP_PROC_FINFO) as i32,
-            );
+            let entry =
+                ffi::lookup_type_cache(description.type_oid, (pg_sys::TYPECACHE_BTREE_OPFAMILY | pg_sys::TYPECACHE_CMP_PROC_FINFO) as i32);
             let comparison = strategy(operator, (*entry).btree_opf)?;
             let (mut left, mut right) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
             ffi::op_input_types(operator, &mut left, &mut right);
@@ -395,12 +392,7 @@ unsafe fn evaluate_constant(constant: &mut Constant, econtext: *mut pg_sys::Expr
             None
         } else {
             let (mut length, mut by_value, mut align) = (0, false, 0);
-            ffi::raw::get_typlenbyvalalign(
-                ffi::raw::exprType(constant.expression.cast()),
-                &mut length,
-                &mut by_value,
-                &mut align,
-            );
+            ffi::raw::get_typlenbyvalalign(ffi::raw::exprType(constant.expression.cast()), &mut length, &mut by_value, &mut align);
             Some(ffi::raw::datumCopy(value, by_value, length.into()))
         };
         pg_sys::CurrentMemoryContext = outer;
@@ -416,16 +408,7 @@ unsafe fn read_integers(array: pg_sys::Datum, values: &mut Vec<i64>, has_null: &
         let (mut length, mut by_value, mut align) = (0, false, 0);
         ffi::raw::get_typlenbyvalalign((*array).elemtype, &mut length, &mut by_value, &mut align);
         let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-        ffi::raw::deconstruct_array(
-            array,
-            (*array).elemtype,
-            length.into(),
-            by_value,
-            align,
-            &mut elements,
-            &mut nulls,
-            &mut count,
-        );
+        ffi::raw::deconstruct_array(array, (*array).elemtype, length.into(), by_value, align, &mut elements, &mut nulls, &mut count);
         for index in 0..count as usize {
             if *nulls.add(index) {
                 *has_null = true;

@@ -91,7 +91,7 @@ unsafe fn possible(condition: &Condition, batch: &mut BatchReader) -> Possible {
 
 /// # Safety
 /// As [`of`].
-unsafe fn zone<'a>(column: usize, batch: &'a mut BatchReader) -> Option<&'a ColumnZone> {
+unsafe fn zone(column: usize, batch: &mut BatchReader) -> Option<&ColumnZone> {
     // SAFETY: the caller's promise.
     unsafe { batch.zone() }.and_then(|zone| zone.columns.get(column))
 }
@@ -170,9 +170,7 @@ unsafe fn compare(compare: &Compare, batch: &mut BatchReader) -> Possible {
         let (low, high) = (compare.order(least, constant), compare.order(greatest, constant));
         let (holds, fails) = match compare.comparison {
             Comparison::Equal => (low != Ordering::Greater && high != Ordering::Less, low != Ordering::Equal || high != Ordering::Equal),
-            Comparison::NotEqual => {
-                (low != Ordering::Equal || high != Ordering::Equal, low != Ordering::Greater && high != Ordering::Less)
-            }
+            Comparison::NotEqual => (low != Ordering::Equal || high != Ordering::Equal, low != Ordering::Greater && high != Ordering::Less),
             // These hold for one bound if for any value, and fail for the other one if for any.
             Comparison::Less | Comparison::LessOrEqual => (compare.comparison.holds(low), !compare.comparison.holds(high)),
             Comparison::Greater | Comparison::GreaterOrEqual => (compare.comparison.holds(high), !compare.comparison.holds(low)),
