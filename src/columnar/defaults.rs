@@ -108,7 +108,7 @@ fn keys_of_indexes(relation: &Relation) -> Vec<Keys> {
         .filter_map(|oid| {
             let columns = index::btree_columns(oid);
             let (unique, primary) = index::uniqueness(oid)?;
-            (!columns.is_empty() && columns.iter().all(|column| *column > 0)).then(|| Keys { columns, unique, primary })
+            (!columns.is_empty() && columns.iter().all(|column| *column > 0)).then_some(Keys { columns, unique, primary })
         })
         .collect();
     indexes.sort_by_key(|index| (!index.primary, !index.unique));
