@@ -10,6 +10,7 @@ pub mod decompress;
 pub mod defaults;
 pub mod direct;
 pub mod filter;
+pub mod fold;
 pub mod image;
 pub mod layout;
 pub mod order;

@@ -57,6 +57,9 @@ pub fn alter(relid: pg_sys::Oid, options: &ColumnstoreOptions) -> Result<()> {
     }
     settings_check::check(&root, &new)?;
     columnstore::put(hypertable.id, &new);
+    if options.segmentby != Change::Keep || options.orderby != Change::Keep {
+        settings_check::warn_of_unique_columns(&root, &new);
+    }
     if options.changes_settings() && current.is_some() && has_compressed_chunks(hypertable.id) {
         guard::notice("updated compression settings will only apply to future compressions");
     }

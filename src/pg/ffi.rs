@@ -65,6 +65,7 @@ postgres! {
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
     fn CommandCounterIncrement();
+    fn ConditionalLockRelationOid(relid: Oid, lockmode: LOCKMODE) -> bool;
     fn ConstraintNameIsUsed(conCat: c_uint, objId: Oid, conname: *const c_char) -> bool;
     fn ConstraintSetParentConstraint(childConstrId: Oid, parentConstrId: Oid, childTableId: Oid);
     fn CopyErrorData() -> *mut ErrorData;

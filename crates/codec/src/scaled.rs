@@ -3,7 +3,7 @@
 //! In the block's header stand, as [`flags`] say, the base (signed) and the factor, and the code. A value is `base + factor * integer`.
 
 use crate::huffman::{Code, skip_code};
-use crate::ints::{self, Form, Plan, deltas};
+use crate::ints::{self, Flat, Form, Plan, deltas};
 use crate::scheme::{Ranges, flags};
 use crate::wire::{Reader, put_signed, put_varint, signed_len, varint_len};
 use crate::{Corrupt, VECTOR_ROWS};
@@ -47,7 +47,7 @@ impl<'a> Integers<'a> {
         if count < 256 || !(1..=8).contains(&bits) {
             return;
         }
-        let differ = self.vectors.iter().filter(|(_, plan)| matches!(plan.form, Form::Delta(_) | Form::DeltaDelta(_))).count();
+        let differ = self.vectors.iter().filter(|(_, plan)| matches!(plan.form, Form::Flat(Flat::Delta | Flat::DeltaDelta, _))).count();
         let by_delta = differ * 2 > self.vectors.len();
         let symbols: Vec<Vec<i64>> = self
             .vectors
