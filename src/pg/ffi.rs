@@ -202,6 +202,7 @@ postgres! {
     fn SystemFuncName(name: *mut c_char) -> *mut List;
     fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
     fn TransferPredicateLocksToHeapRelation(relation: Relation);
+    fn TupleDescCopyEntry(dst: TupleDesc, dstAttno: AttrNumber, src: TupleDesc, srcAttno: AttrNumber);
     fn TupleDescInitEntry(desc: TupleDesc, attributeNumber: AttrNumber, attributeName: *const c_char, oidtypeid: Oid, typmod: int32, attdim: c_int);
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
