@@ -6,6 +6,7 @@ pub mod batch_writer;
 pub mod builder;
 pub mod compress;
 pub mod decompress;
+pub mod dml;
 pub mod filter;
 pub mod image;
 pub mod layout;
