@@ -6,6 +6,8 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static DEFAULT_CHUNK_TIME_INTERVAL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ENABLE_CHUNKWISE_AGGREGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ENABLE_DIRECT_COMPRESS_COPY: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ENABLE_DIRECT_COMPRESS_INSERT: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ENABLE_NOW_CONSTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_OPTIMIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_QUAL_PROPAGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -25,6 +27,22 @@ pub fn init() {
         c"Aggregate chunk by chunk where that pays",
         c"",
         &ENABLE_CHUNKWISE_AGGREGATION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_direct_compress_copy",
+        c"Let COPY write straight into columns",
+        c"Rows of chunks with triggers, foreign keys or unique keys, and of older chunks that are not compressed, take the usual way.",
+        &ENABLE_DIRECT_COMPRESS_COPY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_direct_compress_insert",
+        c"Let large INSERT statements write straight into columns",
+        c"As for COPY; statements with RETURNING or ON CONFLICT, or of a few rows, take the usual way.",
+        &ENABLE_DIRECT_COMPRESS_INSERT,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -52,6 +70,16 @@ pub fn init() {
         GucContext::Userset,
         GucFlags::default(),
     );
+}
+
+/// Whether COPY may write straight into columns.
+pub fn enable_direct_compress_copy() -> bool {
+    ENABLE_DIRECT_COMPRESS_COPY.get()
+}
+
+/// Whether INSERT may write straight into columns.
+pub fn enable_direct_compress_insert() -> bool {
+    ENABLE_DIRECT_COMPRESS_INSERT.get()
 }
 
 /// Whether aggregation may be done chunk by chunk.

@@ -4,7 +4,9 @@ use std::ffi::c_void;
 
 use pgrx::pg_sys;
 
-use crate::catalog::{chunk, hypertable};
+use super::truncate;
+use crate::catalog::{chunk, columnar_chunk, hypertable};
+use crate::columnar::settings_change;
 use crate::pg::ffi;
 use crate::pg::guard::{boundary, guard};
 
@@ -33,8 +35,13 @@ unsafe extern "C-unwind" fn access(
             if let Some(previous) = PREVIOUS {
                 guard(|| previous(kind, class, object, sub, argument));
             }
-            if kind == pg_sys::ObjectAccessType::OAT_DROP && class == pg_sys::RelationRelationId && sub == 0 {
-                dropped(object);
+            if class == pg_sys::RelationRelationId {
+                match (kind, sub) {
+                    (pg_sys::ObjectAccessType::OAT_DROP, 0) => dropped(object),
+                    (pg_sys::ObjectAccessType::OAT_DROP, column) => settings_change::drop_column(object, column as i16)?,
+                    (pg_sys::ObjectAccessType::OAT_TRUNCATE, _) => truncate::note(object),
+                    _ => {}
+                }
             }
             Ok(())
         })
@@ -45,7 +52,10 @@ fn dropped(relid: pg_sys::Oid) {
     // SAFETY: a syscache look-up.
     match unsafe { ffi::get_rel_relkind(relid) } as u8 {
         b'p' => drop(hypertable::delete(relid)),
-        b'r' | b'f' => drop(chunk::delete(relid)),
+        b'r' | b'f' => {
+            chunk::delete(relid);
+            columnar_chunk::delete(relid);
+        }
         _ => {}
     }
 }

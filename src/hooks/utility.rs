@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{ddl, subscription};
+use super::{ddl, subscription, truncate};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
@@ -104,7 +104,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
             pg_sys::NodeTag::T_AlterTableStmt => return ddl::alter_table(statement.cast(), forward),
-            pg_sys::NodeTag::T_RenameStmt => ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
             pg_sys::NodeTag::T_IndexStmt => {
                 ddl::create_index(statement.cast())?;
                 forward();
@@ -117,6 +117,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(forward),
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
@@ -135,10 +136,19 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
         T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt, T_RuleStmt,
+        T_TruncateStmt,
     };
     matches!(
         tag,
-        T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt | T_RuleStmt
+        T_TruncateStmt
+            | T_DropTableSpaceStmt
+            | T_CopyStmt
+            | T_CreateStmt
+            | T_AlterTableStmt
+            | T_RenameStmt
+            | T_IndexStmt
+            | T_GrantStmt
+            | T_RuleStmt
     ) || subscription::concerns(tag)
 }
 

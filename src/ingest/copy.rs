@@ -7,7 +7,9 @@ use super::copy_rows::{self, Loop};
 use super::routing::SetAside;
 use super::slice_guard::SliceGuard;
 use crate::catalog::cache;
+use crate::columnar::direct::Direct;
 use crate::error::{Error, Result, SqlState};
+use crate::guc;
 use crate::pg::copy_state::Copy;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::guard;
@@ -154,7 +156,12 @@ unsafe fn run(copy: &Copy, state: *mut pg_sys::ParseState, relation: &Relation, 
             context::with_context((*estate).es_query_cxt, || ffi::ExecSetupPartitionTupleRouting(estate, relation.as_ptr()));
         let qualification = ffi::ExecInitQual(filter, &mut (*modify).ps);
         let collect = may_collect(copy, target, filter);
-        let mut work = Loop::new(copy.state(), estate, modify, qualification, time, collect);
+        let direct = if collect && guc::enable_direct_compress_copy() && (*modify).mt_transition_capture.is_null() {
+            Direct::for_statement((*estate).es_query_cxt)
+        } else {
+            std::ptr::null_mut()
+        };
+        let mut work = Loop::new(copy.state(), estate, modify, qualification, time, collect, direct);
         work.aside.begin(estate);
         ffi::ExecBSInsertTriggers(estate, target);
         let rows = guard(|| copy_rows::copy_rows(&raw mut work));

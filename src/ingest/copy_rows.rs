@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 
 use super::routing::{self, SetAside};
 use super::slice_guard::SliceGuard;
+use crate::columnar::direct::{Direct, Way};
 use crate::pg::copy_state::CopyFromState;
 use crate::pg::ffi::raw;
 use crate::pg::guard::boundary;
@@ -42,6 +43,10 @@ pub struct Loop {
     time: SliceGuard,
     /// Whether rows may be written in batches, as far as the whole table is concerned.
     collect: bool,
+    /// Writes rows straight into columns where that can be; NULL if that was not asked for.
+    direct: *mut Direct,
+    /// Whether rows for `previous` go that way.
+    direct_previous: bool,
     /// What renewals of the routing set aside.
     pub aside: SetAside,
     command: pg_sys::CommandId,
@@ -64,6 +69,7 @@ impl Loop {
         filter: *mut pg_sys::ExprState,
         time: SliceGuard,
         collect: bool,
+        direct: *mut Direct,
     ) -> Self {
         // SAFETY: marks the current command as one that writes.
         let command = unsafe { crate::pg::ffi::GetCurrentCommandId(true) };
@@ -74,6 +80,8 @@ impl Loop {
             filter,
             time,
             collect,
+            direct,
+            direct_previous: false,
             aside: SetAside::NONE,
             command,
             buffers: std::ptr::null_mut(),
@@ -138,6 +146,9 @@ pub unsafe fn copy_rows(work: *mut Loop) -> u64 {
         pg_sys::CurrentMemoryContext = outer;
         flush_all(work);
         pg_sys::error_context_stack = error_context.previous;
+        if let Some(direct) = work.direct.as_mut() {
+            boundary(|| direct.finish());
+        }
         raw::FreeBulkInsertState(work.single);
         free_buffers(work);
         processed
@@ -190,7 +201,9 @@ unsafe fn put(work: &mut Loop, root: *mut pg_sys::ResultRelInfo, row: *mut pg_sy
             return false;
         }
         check(work, chunk, row, before);
-        if buffer.is_null() {
+        if work.direct_previous {
+            (*work.direct).push((*(*chunk).ri_RelationDesc).rd_id, row);
+        } else if buffer.is_null() {
             insert(work, chunk, row)
         } else {
             collect(work, buffer, row)
@@ -225,7 +238,8 @@ unsafe fn enter(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
     // SAFETY: as in CopyFrom.
     unsafe {
         let before = Loop::triggers(chunk).is_some_and(|triggers| triggers.trig_insert_before_row);
-        work.collect_previous = work.collect && !before && (*chunk).ri_FdwRoutine.is_null();
+        work.direct_previous = enter_columns(work, chunk);
+        work.collect_previous = work.collect && !before && (*chunk).ri_FdwRoutine.is_null() && !work.direct_previous;
         if !work.collect_previous {
             flush_all(work);
         } else if (*chunk).ri_CopyMultiInsertBuffer.is_null() {
@@ -233,6 +247,18 @@ unsafe fn enter(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
         }
         raw::ReleaseBulkInsertStatePin(work.single);
         work.previous = chunk;
+    }
+}
+
+/// Whether rows for a chunk go straight into columns.
+unsafe fn enter_columns(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) -> bool {
+    // SAFETY: nothing is pending here; the error context stays ours.
+    unsafe {
+        let Some(direct) = work.direct.as_mut() else { return false };
+        let stack = pg_sys::error_context_stack;
+        let way = boundary(|| direct.enter(chunk));
+        pg_sys::error_context_stack = stack;
+        way == Way::Columns
     }
 }
 

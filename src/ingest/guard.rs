@@ -7,13 +7,15 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::merge;
 use super::routing::{self, SetAside};
 use super::slice_guard::SliceGuard;
+use super::{divert, merge};
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
+use crate::columnar::direct::Direct;
 use crate::custom::{self, Node, State};
 use crate::error::{Error, Result};
+use crate::guc;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
 use crate::pg::{list, node, slot};
@@ -29,6 +31,12 @@ pub struct ChunkGuard {
     /// Connected when the executor has started; NULL in a copy that EvalPlanQual made.
     modify: *mut pg_sys::ModifyTableState,
     aside: SetAside,
+    /// Writes rows straight into columns where that can be; NULL if not.
+    pub(super) direct: *mut Direct,
+    /// Whether that has been decided.
+    pub(super) direct_decided: bool,
+    /// The chunk that the last row went to, and whether it went into columns.
+    pub(super) direct_previous: (*mut pg_sys::ResultRelInfo, bool),
     /// Chunks made so far, for EXPLAIN ANALYZE.
     created: u64,
 }
@@ -150,6 +158,9 @@ impl Node for ChunkGuard {
             merge: std::ptr::null_mut(),
             modify: std::ptr::null_mut(),
             aside: SetAside::NONE,
+            direct: std::ptr::null_mut(),
+            direct_decided: !guc::enable_direct_compress_insert(),
+            direct_previous: (std::ptr::null_mut(), false),
             created: 0,
         })
     }
@@ -178,16 +189,23 @@ impl Node for ChunkGuard {
                 raw::ExecReScan(child);
             }
             let Some(exec) = (*child).ExecProcNode else { return std::ptr::null_mut() };
-            let row = exec(child);
-            if slot::is_null(row) {
-                return row;
+            loop {
+                let row = exec(child);
+                if slot::is_null(row) {
+                    if !state.node.direct.is_null() {
+                        divert::finish(state);
+                    }
+                    return row;
+                }
+                if state.node.is_merge {
+                    cold_merge(state, row);
+                } else if let Some(key) = state.node.slice.uncovered(row) {
+                    cold_cover(state, key);
+                }
+                if state.node.direct_decided && state.node.direct.is_null() || !divert::divert(state, row) {
+                    return row;
+                }
             }
-            if state.node.is_merge {
-                cold_merge(state, row);
-            } else if let Some(key) = state.node.slice.uncovered(row) {
-                cold_cover(state, key);
-            }
-            row
         }
     }
 

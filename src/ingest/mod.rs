@@ -2,6 +2,7 @@
 
 pub mod copy;
 mod copy_rows;
+mod divert;
 pub mod guard;
 pub mod intake;
 mod merge;

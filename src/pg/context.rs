@@ -42,6 +42,26 @@ pub unsafe fn with_context<T>(context: pg_sys::MemoryContext, f: impl FnOnce() -
     f()
 }
 
+/// Keeps a value of Rust's for as long as a memory context lives: it is dropped when the context is reset or deleted, also by an error.
+/// By then everything else of the context, and what a resource owner held, may be gone: `T` must not refer to PostgreSQL when dropped.
+///
+/// # Safety
+/// `context` outlives every use of the pointer.
+pub unsafe fn keep<T>(context: pg_sys::MemoryContext, value: T) -> *mut T {
+    unsafe extern "C-unwind" fn release<T>(value: *mut std::ffi::c_void) {
+        // SAFETY: made by Box::into_raw below; a context calls its callbacks once.
+        drop(unsafe { Box::from_raw(value.cast::<T>()) });
+    }
+    // SAFETY: the callback is allocated in the context that calls it.
+    unsafe {
+        let callback = ffi::MemoryContextAllocZero(context, size_of::<pg_sys::MemoryContextCallback>()).cast();
+        let value = Box::into_raw(Box::new(value));
+        (*callback) = pg_sys::MemoryContextCallback { func: Some(release::<T>), arg: value.cast(), next: std::ptr::null_mut() };
+        ffi::MemoryContextRegisterResetCallback(context, callback);
+        value
+    }
+}
+
 /// Runs `f` as another role, as maintenance commands do with a table's functions: SET ROLE, temporary objects and the like are
 /// refused meanwhile.
 pub fn as_user<T>(user: pg_sys::Oid, f: impl FnOnce() -> T) -> T {

@@ -66,6 +66,7 @@ postgres! {
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
     fn CommandCounterIncrement();
+    fn ConditionalLockRelationOid(relid: Oid, lockmode: LOCKMODE) -> bool;
     fn ConstraintNameIsUsed(conCat: c_uint, objId: Oid, conname: *const c_char) -> bool;
     fn ConstraintSetParentConstraint(childConstrId: Oid, parentConstrId: Oid, childTableId: Oid);
     fn CopyErrorData() -> *mut ErrorData;
@@ -215,6 +216,7 @@ postgres! {
     fn SystemFuncName(name: *mut c_char) -> *mut List;
     fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
     fn TransferPredicateLocksToHeapRelation(relation: Relation);
+    fn TupleDescCopyEntry(dst: TupleDesc, dstAttno: AttrNumber, src: TupleDesc, srcAttno: AttrNumber);
     fn TupleDescInitEntry(desc: TupleDesc, attributeNumber: AttrNumber, attributeName: *const c_char, oidtypeid: Oid, typmod: int32, attdim: c_int);
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
@@ -234,6 +236,7 @@ postgres! {
     fn bms_num_members(a: *const Bitmapset) -> c_int;
     fn build_attrmap_by_name(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
     fn build_attrmap_by_name_if_req(indesc: TupleDesc, outdesc: TupleDesc) -> *mut AttrMap;
+    fn build_column_default(rel: Relation, attrno: c_int) -> *mut Node;
     fn canonicalize_qual(qual: *mut Expr, is_check: bool) -> *mut Expr;
     fn check_enable_rls(relid: Oid, checkAsUser: Oid, noError: bool) -> c_int;
     fn check_new_partition_bound(relname: *mut c_char, parent: Relation, spec: *mut PartitionBoundSpec, pstate: *mut ParseState);
@@ -306,6 +309,7 @@ postgres! {
     fn get_tablespace_name(spc_oid: Oid) -> *mut c_char;
     fn get_tablespace_oid(tablespacename: *const c_char, missing_ok: bool) -> Oid;
     fn get_typcollation(typid: Oid) -> Oid;
+    fn get_type_category_preferred(typid: Oid, typcategory: *mut c_char, typispreferred: *mut bool);
     fn get_typlenbyval(typid: Oid, typlen: *mut int16, typbyval: *mut bool);
     fn get_typlenbyvalalign(typid: Oid, typlen: *mut int16, typbyval: *mut bool, typalign: *mut c_char);
     fn get_typtype(typid: Oid) -> c_char;

@@ -20,8 +20,8 @@ pub struct Found {
 
 /// Calls `each` with every live row of a heap on which the caller holds ExclusiveLock at least.
 ///
-/// `each` is called without a guard: it may jump, so it holds nothing with a destructor while it calls PostgreSQL. Its memory is that of
-/// the current context.
+/// `each` is called without a guard: it may jump, so it holds nothing with a destructor while it calls PostgreSQL. What it pallocs in the
+/// current context goes soon after it returns.
 pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlot)) -> Found {
     let mut found = Found { rows: 0, visible_to_all: true };
     let each = &mut each;
@@ -34,6 +34,14 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
             let any = &raw mut pg_sys::SnapshotAnyData;
             let scan = raw::heap_beginscan(heap, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
             let slot = raw::table_slot_create(heap, std::ptr::null_mut());
+            let outer = pg_sys::CurrentMemoryContext;
+            let scraps = raw::AllocSetContextCreateInternal(
+                outer,
+                c"timescale_compat rows".as_ptr(),
+                pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+            );
             while raw::heap_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
                 if pg_sys::InterruptPending != 0 {
                     raw::ProcessInterrupts();
@@ -42,11 +50,17 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
                     State::Live { to_all } => {
                         found.visible_to_all &= to_all;
                         found.rows += 1;
+                        pg_sys::CurrentMemoryContext = scraps;
                         each(slot);
+                        pg_sys::CurrentMemoryContext = outer;
+                        if found.rows.is_multiple_of(256) {
+                            raw::MemoryContextReset(scraps);
+                        }
                     }
                     State::Gone { to_all } => found.visible_to_all &= to_all,
                 }
             }
+            raw::MemoryContextDelete(scraps);
             raw::ExecDropSingleTupleTableSlot(slot);
             raw::heap_endscan(scan);
         });

@@ -41,6 +41,7 @@ pub mod snapshot;
 pub mod sort;
 pub mod spi;
 pub mod srf;
+pub mod statistics;
 pub mod syscache;
 pub mod table;
 pub mod trigger;

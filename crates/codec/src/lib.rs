@@ -8,17 +8,37 @@
 
 #![forbid(unsafe_code)]
 
+mod arena;
+mod bits;
 mod block;
 pub mod bloom;
+mod choose;
 mod column;
+mod decimal;
+mod dictionary;
 mod error;
+mod huffman;
+mod ints;
+mod numeric;
+mod packed;
+mod pile;
+mod scaled;
+mod scheme;
+mod split;
+mod strings;
+#[cfg(test)]
+mod tests;
+mod uuid;
+mod validity;
 mod vector;
+mod wire;
 pub mod zone;
 
-pub use block::{Block, encode};
+pub use block::{Block, encode, encode_constant_bytes, encode_constant_words};
 pub use bloom::Bloom;
 pub use column::{Column, Kind};
 pub use error::Corrupt;
+pub use scheme::Encoding;
 pub use vector::{Dictionary, Vector};
 pub use zone::{ColumnZone, ZoneMap, ZoneSum, ZoneValue};
 

@@ -1,0 +1,348 @@
+//! Small integers as symbols of a Huffman code that all vectors of a block share.
+//!
+//! Codes have at most [`MAX_BITS`] bits, so one look into a small table yields all the symbols that lie whole in the next byte of the
+//! stream: about three for the differences of a measurement that moves by little. The code of a block is its base (signed), the number
+//! of symbols - 1, and the length of each symbol's code in four bits, 0 for a symbol that does not occur; codes are canonical, ordered
+//! by length, then symbol, and the stream is read from the highest bit of each byte down. Symbol `s` means `base + s`. A vector is
+//! two streams, one for each half of it, so that a processor can read both at once: twice the length of the first in bytes, plus 1 if
+//! exceptions follow, the length of the second, the streams, and the exceptions as in [`packed`].
+
+use crate::packed::{self, Exceptions};
+use crate::wire::{Reader, put_signed, put_varint, signed_len, varint_len};
+use crate::{Corrupt, VECTOR_ROWS};
+
+/// Bits of a code at most.
+const MAX_BITS: usize = 8;
+/// Symbols of a code at most.
+const MAX_SYMBOLS: usize = 64;
+/// Bytes of a stream at most.
+const MAX_STREAM: usize = VECTOR_ROWS / 2 * MAX_BITS / 8;
+
+/// A code to write with.
+#[derive(Debug, Clone)]
+pub(crate) struct Code {
+    base: i64,
+    /// Length of each symbol's code, 0 if it has none.
+    lengths: Vec<u8>,
+    /// Each symbol's code, in the highest bits.
+    codes: Vec<u8>,
+    /// What stands in the stream for an exception: the symbol of the shortest code.
+    filler: usize,
+}
+
+impl Code {
+    /// The best code for all these values together; none if they are not worth one.
+    pub(crate) fn choose(vectors: &[Vec<i64>]) -> Option<Self> {
+        let mut middles: Vec<i64> = vectors.iter().filter(|values| !values.is_empty()).map(|values| packed::middle(values)).collect();
+        middles.sort_unstable();
+        let base = middles.get(middles.len() / 2)?.wrapping_sub(MAX_SYMBOLS as i64 / 2);
+        let mut counts = [0_u32; MAX_SYMBOLS];
+        let mut total = 0;
+        for values in vectors {
+            total += values.len();
+            for value in values {
+                if let Some(count) = counts.get_mut(value.wrapping_sub(base) as u64 as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        // A symbol that is rarer than its code is short costs others more than it saves: it becomes an exception.
+        for count in &mut counts {
+            if *count as usize * 1024 < total {
+                *count = 0;
+            }
+        }
+        let first = counts.iter().position(|&count| count > 0)?;
+        let last = counts.iter().rposition(|&count| count > 0)?;
+        let coded: u32 = counts.iter().sum();
+        if first == last || (coded as usize) < total / 10 * 9 {
+            return None;
+        }
+        let lengths = code_lengths(&counts[first..=last]);
+        let codes = canonical(&lengths)?;
+        let filler = (0..lengths.len()).filter(|&symbol| lengths[symbol] > 0).min_by_key(|&symbol| lengths[symbol])?;
+        Some(Self { base: base.wrapping_add(first as i64), lengths, codes, filler })
+    }
+
+    /// Bytes that [`Self::put`] appends.
+    pub(crate) fn len(&self) -> usize {
+        signed_len(self.base) + 1 + self.lengths.len().div_ceil(2)
+    }
+
+    /// Appends the code itself.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_signed(self.base, out);
+        out.push(self.lengths.len() as u8 - 1);
+        out.extend(self.lengths.chunks(2).map(|pair| pair[0] | pair.get(1).unwrap_or(&0) << 4));
+    }
+
+    /// The symbol of a value, if it has one.
+    #[inline]
+    fn symbol(&self, value: i64) -> Option<usize> {
+        let symbol = value.wrapping_sub(self.base) as u64;
+        (symbol < self.lengths.len() as u64 && self.lengths[symbol as usize] > 0).then_some(symbol as usize)
+    }
+
+    /// Bytes that [`write`] appends for these values.
+    pub(crate) fn cost(&self, values: &[i64]) -> usize {
+        let mut exceptions = Exceptions::new(self.base);
+        let mut bits = [0; 2];
+        for (at, &value) in values.iter().enumerate() {
+            let symbol = self.symbol(value).unwrap_or_else(|| {
+                exceptions.push(at, value);
+                self.filler
+            });
+            bits[usize::from(at >= half(values.len()))] += usize::from(self.lengths[symbol]);
+        }
+        let [first, second] = bits.map(|bits| bits.div_ceil(8));
+        varint_len(first as u64 * 2) + varint_len(second as u64) + first + second + exceptions.cost()
+    }
+}
+
+/// Values of the first stream.
+fn half(count: usize) -> usize {
+    count.div_ceil(2)
+}
+
+/// The lengths of an optimal code of at most [`MAX_BITS`] bits (package-merge); 0 where the count is 0.
+fn code_lengths(counts: &[u32]) -> Vec<u8> {
+    // A package is a weight and the symbols in it.
+    let mut coins: Vec<(u32, Vec<usize>)> =
+        counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(symbol, &count)| (count, vec![symbol])).collect();
+    coins.sort_by_key(|coin| coin.0);
+    let mut packages = coins.clone();
+    for _ in 1..MAX_BITS {
+        let pairs = packages.chunks_exact(2).map(|pair| (pair[0].0 + pair[1].0, [pair[0].1.as_slice(), &pair[1].1].concat()));
+        let mut merged: Vec<(u32, Vec<usize>)> = pairs.chain(coins.iter().cloned()).collect();
+        merged.sort_by_key(|package| package.0);
+        packages = merged;
+    }
+    let mut lengths = vec![0; counts.len()];
+    for (_, symbols) in packages.iter().take(2 * coins.len() - 2) {
+        for &symbol in symbols {
+            lengths[symbol] += 1;
+        }
+    }
+    lengths
+}
+
+/// The code of each symbol, in the highest bits; none if the lengths do not make a complete code.
+fn canonical(lengths: &[u8]) -> Option<Vec<u8>> {
+    let mut codes = vec![0; lengths.len()];
+    let mut next = 0_usize;
+    for length in 1..=MAX_BITS as u8 {
+        for (code, _) in codes.iter_mut().zip(lengths).filter(|(_, of)| **of == length) {
+            // `next` counts in steps of the longest code.
+            *code = next as u8;
+            next += 1 << (MAX_BITS as u8 - length);
+            if next > 1 << MAX_BITS {
+                return None;
+            }
+        }
+    }
+    (next == 1 << MAX_BITS && lengths.iter().all(|&length| usize::from(length) <= MAX_BITS)).then_some(codes)
+}
+
+/// Appends a vector.
+pub(crate) fn write(values: &[i64], code: Option<&Code>, out: &mut Vec<u8>) {
+    let Some(code) = code else { return };
+    let mut exceptions = Exceptions::new(code.base);
+    let (first, second) = values.split_at(half(values.len()));
+    let first_stream = write_stream(first, 0, code, &mut exceptions);
+    let second_stream = write_stream(second, first.len(), code, &mut exceptions);
+    put_varint(first_stream.len() as u64 * 2 + u64::from(!exceptions.is_empty()), out);
+    put_varint(second_stream.len() as u64, out);
+    out.extend_from_slice(&first_stream);
+    out.extend_from_slice(&second_stream);
+    exceptions.write(out);
+}
+
+fn write_stream(values: &[i64], position: usize, code: &Code, exceptions: &mut Exceptions) -> Vec<u8> {
+    let mut stream = Vec::with_capacity(MAX_STREAM + 8);
+    // The stream's next bits are the highest of `word`.
+    let (mut word, mut filled) = (0_u64, 0);
+    for (at, &value) in values.iter().enumerate() {
+        let symbol = code.symbol(value).unwrap_or_else(|| {
+            exceptions.push(position + at, value);
+            code.filler
+        });
+        word |= u64::from(code.codes[symbol]) << 56 >> filled;
+        filled += u32::from(code.lengths[symbol]);
+        if filled >= 48 {
+            stream.extend_from_slice(&word.to_be_bytes()[..6]);
+            word <<= 48;
+            filled -= 48;
+        }
+    }
+    stream.extend_from_slice(&word.to_be_bytes()[..filled.div_ceil(8) as usize]);
+    stream
+}
+
+/// Takes what [`Code::put`] wrote off the front.
+pub(crate) fn skip_code<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Corrupt> {
+    let whole = reader.rest();
+    reader.signed()?;
+    let symbols = usize::from(reader.byte()?) + 1;
+    reader.take(symbols.div_ceil(2))?;
+    Ok(&whole[..whole.len() - reader.rest().len()])
+}
+
+/// A code to read with: the symbols that lie whole in a certain number of bits.
+struct Table {
+    base: i64,
+    /// One symbol a byte, the first lowest. What `k` bits hold stands from `1 << k` on.
+    symbols: [u64; 2 << MAX_BITS],
+    /// How many bits these symbols take, plus their number times 256.
+    sizes: [u16; 2 << MAX_BITS],
+}
+
+impl Table {
+    /// Reads what [`Code::put`] wrote.
+    fn read(reader: &mut Reader) -> Result<Self, Corrupt> {
+        let base = reader.signed()?;
+        let symbols = usize::from(reader.byte()?) + 1;
+        if symbols > MAX_SYMBOLS {
+            return Err(Corrupt("too many symbols"));
+        }
+        let mut lengths: Vec<u8> = reader.take(symbols.div_ceil(2))?.iter().flat_map(|pair| [pair & 15, pair >> 4]).collect();
+        lengths.truncate(symbols);
+        let codes = canonical(&lengths).ok_or(Corrupt("code"))?;
+        let mut table = Self { base, symbols: [0; 2 << MAX_BITS], sizes: [0; 2 << MAX_BITS] };
+        for bits in 1..=MAX_BITS {
+            // `bits` bits that begin with a symbol hold it and what the bits after it hold.
+            let (shorter, level) = table.symbols.split_at_mut(1 << bits);
+            let (shorter_sizes, level_sizes) = table.sizes.split_at_mut(1 << bits);
+            for (symbol, (&code, &length)) in codes.iter().zip(&lengths).enumerate() {
+                let length = usize::from(length);
+                if length == 0 || length > bits {
+                    continue;
+                }
+                let (from, count) = (usize::from(code) >> (MAX_BITS - bits), 1 << (bits - length));
+                let sizes = level_sizes[from..from + count].iter_mut().zip(&shorter_sizes[count..2 * count]);
+                sizes.for_each(|(place, rest)| *place = rest + 0x100 + length as u16);
+                let symbols = level[from..from + count].iter_mut().zip(&shorter[count..2 * count]);
+                symbols.for_each(|(place, rest)| *place = rest << 8 | symbol as u64);
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// Half of a vector while it is read.
+struct Stream {
+    /// The stream, then zeros.
+    bytes: [u8; MAX_STREAM + 16],
+    bit: usize,
+    symbols: [u8; VECTOR_ROWS / 2 + (LOOKS + 1) * 8],
+    count: usize,
+}
+
+/// Looks into the table for each word of a stream: each takes at most eight bits and yields at least one symbol.
+const LOOKS: usize = 7;
+
+impl Stream {
+    fn new(bytes: &[u8]) -> Self {
+        let mut padded = [0; MAX_STREAM + 16];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        Self { bytes: padded, bit: 0, symbols: [0; VECTOR_ROWS / 2 + (LOOKS + 1) * 8], count: 0 }
+    }
+
+    /// The bits that come next, in the highest.
+    #[inline(always)]
+    fn word(&self) -> u64 {
+        match self.bytes.get(self.bit / 8..).and_then(|rest| rest.first_chunk()) {
+            Some(word) => u64::from_be_bytes(*word) << (self.bit % 8),
+            None => 0,
+        }
+    }
+
+    /// Takes symbols off the front of a word.
+    #[inline(always)]
+    fn look(&mut self, symbols: &[u64], sizes: &[u16], word: &mut u64) {
+        let look = (*word >> 56) as usize;
+        let size = sizes[look];
+        if let Some(place) = self.symbols.get_mut(self.count..self.count + 8) {
+            place.copy_from_slice(&symbols[look].to_le_bytes());
+        }
+        self.count += usize::from(size >> 8);
+        *word <<= size & 0x3f;
+        self.bit += usize::from(size & 0x3f);
+    }
+}
+
+/// Reads a vector of `count` values to the front of `out`; `code` is what [`Code::put`] wrote.
+pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    let table = Table::read(&mut Reader::new(code.ok_or(Corrupt("no code"))?))?;
+    let header = reader.at_most(MAX_STREAM * 2 + 1)?;
+    let second_len = reader.at_most(MAX_STREAM)?;
+    let mut first = Stream::new(reader.take(header / 2)?);
+    let mut second = Stream::new(reader.take(second_len)?);
+    let (symbols, sizes) = (&table.symbols[1 << MAX_BITS..], &table.sizes[1 << MAX_BITS..]);
+    let split = half(count);
+    while first.count < split && second.count < count - split {
+        let (mut a, mut b) = (first.word(), second.word());
+        for _ in 0..LOOKS {
+            first.look(symbols, sizes, &mut a);
+            second.look(symbols, sizes, &mut b);
+        }
+    }
+    for (stream, count) in [(&mut first, split), (&mut second, count - split)] {
+        while stream.count < count {
+            let mut word = stream.word();
+            for _ in 0..LOOKS {
+                stream.look(symbols, sizes, &mut word);
+            }
+        }
+    }
+    let (low, high) = out.split_at_mut(split);
+    for (half, stream) in [(low, &first), (&mut high[..count - split], &second)] {
+        half.iter_mut().zip(&stream.symbols).for_each(|(place, &symbol)| *place = table.base.wrapping_add(i64::from(symbol)));
+    }
+    if header & 1 == 1 { packed::read_exceptions(reader, count, table.base, out) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn round_trip(values: &[i64]) -> Option<usize> {
+        let code = Code::choose(&[values.to_vec()])?;
+        let (mut header, mut bytes) = (Vec::new(), Vec::new());
+        code.put(&mut header);
+        assert_eq!(header.len(), code.len());
+        write(values, Some(&code), &mut bytes);
+        assert_eq!(bytes.len(), code.cost(values));
+        let mut out = [0; VECTOR_ROWS];
+        read(&mut Reader::new(&bytes), values.len(), Some(&header), &mut out).unwrap();
+        assert_eq!(&out[..values.len()], values);
+        Some(bytes.len() + header.len())
+    }
+
+    #[test]
+    fn a_skewed_alphabet_takes_little_more_than_its_entropy() {
+        // 0 half of the time, 1 a quarter ...: two bits a value.
+        let values: Vec<i64> = (1..1024_i64).map(|n| i64::from(n.trailing_zeros()) - 3).collect();
+        let bytes = round_trip(&values).unwrap();
+        assert!(bytes < 1024 * 2 / 8 + 24, "{bytes}");
+    }
+
+    #[test]
+    fn lengths_that_make_no_code_are_refused() {
+        let mut out = [0; VECTOR_ROWS];
+        for lengths in [[0x11, 0x01], [0x01, 0], [0x21, 0], [0xff, 0xff], [0x99, 0x99]] {
+            assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 3, lengths[0], lengths[1]]), &mut out).is_err());
+        }
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 1, 0x11]), &mut out).is_ok());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 64, 0x11]), &mut out).is_err());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, None, &mut out).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn anything_comes_back(values in prop::collection::vec(
+            prop_oneof![80 => -2_i64..3, 20 => -10_i64..10, 1 => any::<i64>()], 1..1024)) {
+            round_trip(&values);
+        }
+    }
+}

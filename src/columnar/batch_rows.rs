@@ -1,0 +1,47 @@
+//! Sorted rows into a batch table.
+
+use pgrx::pg_sys;
+
+use super::batch_writer::BatchWriter;
+use super::builder::{Batch, Builder, Cut};
+use super::row_sorter::RowSorter;
+use crate::pg::guard::guard;
+use crate::pg::{context, ffi};
+
+/// Writes sorted rows as batches.
+pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
+    let mut batch = Batch::default();
+    loop {
+        // SAFETY: references only on the frames that an ERROR jumps over; scraps go with the temporary context.
+        let rows = context::with_temporary(|| unsafe { guard(|| fill(sorter, builder)) });
+        if rows == 0 {
+            return;
+        }
+        context::with_temporary(|| {
+            // SAFETY: as above; the bounds live until the batch is written.
+            unsafe { guard(|| builder.take(rows, &mut batch)) };
+            writer.write(&batch);
+        });
+    }
+}
+
+/// Adds rows until a batch is to be taken; returns of how many rows, 0 at the end.
+///
+/// # Safety
+/// May jump.
+unsafe fn fill(sorter: &mut RowSorter, builder: &mut Builder) -> usize {
+    // SAFETY: the sorter's rows are rows of the chunk.
+    unsafe {
+        loop {
+            if pg_sys::InterruptPending != 0 {
+                ffi::raw::ProcessInterrupts();
+            }
+            let Some((values, nulls)) = sorter.peek() else { return builder.next_cut() };
+            if let Cut::Rows(rows) = builder.cut_before(values, nulls) {
+                return rows;
+            }
+            builder.push(values, nulls);
+            sorter.advance();
+        }
+    }
+}
