@@ -9,6 +9,7 @@ pub mod compress;
 pub mod decompress;
 pub mod defaults;
 pub mod direct;
+pub mod dml;
 pub mod filter;
 pub mod fold;
 pub mod image;

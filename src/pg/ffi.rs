@@ -43,6 +43,7 @@ macro_rules! postgres {
 postgres! {
     // Exported by PostgreSQL, not in pgrx's bindings.
     fn ATExecChangeOwner(relationOid: Oid, newOwnerId: Oid, recursing: bool, lockmode: LOCKMODE);
+    fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
     fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
@@ -77,6 +78,7 @@ postgres! {
     fn CreateTemplateTupleDesc(natts: c_int) -> TupleDesc;
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
     fn CreateTriggerFiringOn(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool, trigger_fires_when: c_char) -> ObjectAddress;
+    fn CreateTupleDescCopy(tupdesc: TupleDesc) -> TupleDesc;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);
     fn DefineIndex(relationId: Oid, stmt: *mut IndexStmt, indexRelationId: Oid, parentIndexId: Oid, parentConstraintId: Oid, is_alter_table: bool, check_rights: bool, check_not_in_use: bool, skip_build: bool, quiet: bool) -> ObjectAddress;
     fn DestroyPartitionDirectory(pdir: PartitionDirectory);
@@ -109,6 +111,7 @@ postgres! {
     fn ExecLookupResultRelByOid(node: *mut ModifyTableState, resultoid: Oid, missing_ok: bool, update_cache: bool) -> *mut ResultRelInfo;
     fn ExecOpenIndices(resultRelInfo: *mut ResultRelInfo, speculative: bool);
     fn ExecPartitionCheck(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, emitError: bool) -> bool;
+    fn ExecPrepareExpr(node: *mut Expr, estate: *mut EState) -> *mut ExprState;
     fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
     fn ExecReScan(node: *mut PlanState);
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
@@ -118,27 +121,33 @@ postgres! {
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExplainPropertyInteger(qlabel: *const c_char, unit: *const c_char, value: int64, es: *mut ExplainState);
     fn FlushErrorState();
+    fn FormIndexDatum(indexInfo: *mut IndexInfo, slot: *mut TupleTableSlot, estate: *mut EState, values: *mut Datum, isnull: *mut bool);
     fn FreeBulkInsertState(arg1: BulkInsertState);
     fn FreeExecutorState(estate: *mut EState);
     fn FunctionCall1Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum) -> Datum;
     fn FunctionCall2Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
+    fn GetActiveSnapshot() -> Snapshot;
     fn GetAttributeByNum(tuple: HeapTupleHeader, attrno: AttrNumber, isNull: *mut bool) -> Datum;
     fn GetBulkInsertState() -> BulkInsertState;
     fn GetCurrentCommandId(used: bool) -> CommandId;
     fn GetCurrentTimestamp() -> TimestampTz;
+    fn GetCurrentTransactionIdIfAny() -> TransactionId;
     fn GetCurrentTransactionStartTimestamp() -> TimestampTz;
     fn GetDefaultOpClass(type_id: Oid, am_id: Oid) -> Oid;
     fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     fn GetLatestSnapshot() -> Snapshot;
     fn GetOldestNonRemovableTransactionId(rel: Relation) -> TransactionId;
+    fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
     fn HeapTupleHeaderGetDatum(tuple: HeapTupleHeader) -> Datum;
     fn HeapTupleSatisfiesVacuum(stup: HeapTuple, OldestXmin: TransactionId, buffer: Buffer) -> HTSV_Result::Type;
+    fn HeapTupleSatisfiesVisibility(stup: HeapTuple, snapshot: Snapshot, buffer: Buffer) -> bool;
     fn IncrementVarSublevelsUp(node: *mut Node, delta_sublevels_up: c_int, min_sublevels_up: c_int);
     fn InitMaterializedSRF(fcinfo: FunctionCallInfo, flags: bits32);
     fn InitResultRelInfo(resultRelInfo: *mut ResultRelInfo, resultRelationDesc: Relation, resultRelationIndex: Index, partition_root_rri: *mut ResultRelInfo, instrument_options: c_int);
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
+    fn IsInParallelMode() -> bool;
     fn IsSystemRelation(relation: Relation) -> bool;
     fn ItemPointerCompare(arg1: ItemPointer, arg2: ItemPointer) -> int32;
     fn LockBuffer(buffer: Buffer, mode: c_int);
@@ -164,11 +173,15 @@ postgres! {
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
     fn OutputFunctionCall(flinfo: *mut FmgrInfo, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
+    fn PopActiveSnapshot();
     fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
     fn PreventCommandIfReadOnly(cmdname: *const c_char);
     fn ProcessInterrupts();
+    fn PushActiveSnapshot(snapshot: Snapshot);
+    fn PushCopiedSnapshot(snapshot: Snapshot);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
+    fn RecoveryInProgress() -> bool;
     fn RegisterCustomScanMethods(methods: *const CustomScanMethods);
     fn RegisterSnapshot(snapshot: Snapshot) -> Snapshot;
     fn RelationCacheInvalidateEntry(relationId: Oid);
@@ -180,6 +193,7 @@ postgres! {
     fn RelationGetPartitionDesc(rel: Relation, omit_detached: bool) -> PartitionDesc;
     fn RelationGetPartitionKey(rel: Relation) -> PartitionKey;
     fn RelationSetNewRelfilenode(relation: Relation, persistence: c_char);
+    fn ReleaseBuffer(buffer: Buffer);
     fn ReleaseBulkInsertStatePin(bistate: BulkInsertState);
     fn ReleaseSysCache(tuple: HeapTuple);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
@@ -206,6 +220,8 @@ postgres! {
     fn TupleDescInitEntry(desc: TupleDesc, attributeNumber: AttrNumber, attributeName: *const c_char, oidtypeid: Oid, typmod: int32, attdim: c_int);
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
+    fn UpdateActiveSnapshotCommandId();
+    fn XactLockTableWait(xid: TransactionId, rel: Relation, ctid: ItemPointer, oper: XLTW_Oper::Type);
     fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
@@ -227,6 +243,7 @@ postgres! {
     fn coerce_to_boolean(pstate: *mut ParseState, node: *mut Node, constructName: *const c_char) -> *mut Node;
     fn compute_partition_hash_value(partnatts: c_int, partsupfunc: *mut FmgrInfo, partcollation: *mut Oid, values: *mut Datum, isnull: *mut bool) -> uint64;
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
+    fn contain_leaked_vars(clause: *mut Node) -> bool;
     fn contain_subplans(clause: *mut Node) -> bool;
     fn contain_vars_of_level(node: *mut Node, levelsup: c_int) -> bool;
     fn contain_volatile_functions(clause: *mut Node) -> bool;
@@ -305,11 +322,13 @@ postgres! {
     fn heap_deform_tuple(tuple: HeapTuple, tupleDesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
     fn heap_delete(relation: Relation, tid: ItemPointer, cid: CommandId, crosscheck: Snapshot, wait: bool, tmfd: *mut TM_FailureData, changingPart: bool) -> TM_Result::Type;
     fn heap_endscan(scan: TableScanDesc);
+    fn heap_fetch(relation: Relation, snapshot: Snapshot, tuple: HeapTuple, userbuf: *mut Buffer, keep_buf: bool) -> bool;
     fn heap_form_tuple(tupleDescriptor: TupleDesc, values: *mut Datum, isnull: *mut bool) -> HeapTuple;
     fn heap_freetuple(htup: HeapTuple);
     fn heap_getnext(scan: TableScanDesc, direction: ScanDirection::Type) -> HeapTuple;
     fn heap_getnextslot(sscan: TableScanDesc, direction: ScanDirection::Type, slot: *mut TupleTableSlot) -> bool;
     fn heap_insert(relation: Relation, tup: HeapTuple, cid: CommandId, options: c_int, bistate: BulkInsertState);
+    fn heap_lock_tuple(relation: Relation, tuple: HeapTuple, cid: CommandId, mode: LockTupleMode::Type, wait_policy: LockWaitPolicy::Type, follow_update: bool, buffer: *mut Buffer, tmfd: *mut TM_FailureData) -> TM_Result::Type;
     fn heap_modify_tuple(tuple: HeapTuple, tupleDesc: TupleDesc, replValues: *mut Datum, replIsnull: *mut bool, doReplace: *mut bool) -> HeapTuple;
     fn heap_multi_insert(relation: Relation, slots: *mut *mut TupleTableSlot, ntuples: c_int, cid: CommandId, options: c_int, bistate: BulkInsertState);
     fn heap_reloptions(relkind: c_char, reloptions: Datum, validate: bool) -> *mut bytea;
@@ -383,6 +402,7 @@ postgres! {
     fn simple_heap_delete(relation: Relation, tid: ItemPointer);
     fn slot_getallattrs(slot: *mut TupleTableSlot);
     fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
+    fn standard_ExecutorRun(queryDesc: *mut QueryDesc, direction: ScanDirection::Type, count: uint64, execute_once: bool);
     fn standard_ExecutorStart(queryDesc: *mut QueryDesc, eflags: c_int);
     fn standard_ProcessUtility(pstmt: *mut PlannedStmt, queryString: *const c_char, readOnlyTree: bool, context: ProcessUtilityContext::Type, params: ParamListInfo, queryEnv: *mut QueryEnvironment, dest: *mut DestReceiver, qc: *mut QueryCompletion);
     fn standard_planner(parse: *mut Query, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut PlannedStmt;

@@ -37,6 +37,7 @@ pub mod rewrite;
 pub mod rows;
 pub mod size;
 pub mod slot;
+pub mod snapshot;
 pub mod sort;
 pub mod spi;
 pub mod srf;
