@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
+use super::fold::fold;
 use super::part::{LockedChunk, already, check_indexes, delete_rows, drop_batches, scan_batches};
 use super::row_sorter::{OrderPart, RowSorter, Segments};
 use super::settings::{self, Settings};
@@ -30,7 +31,12 @@ pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -
     if chunk.is_compressed() && !recompress && is_empty(&chunk.relation) {
         return already(relid, "columnstore", !if_not_compressed);
     }
-    context::with_temporary(|| rewrite(&chunk, &settings))
+    context::with_temporary(|| {
+        if !recompress && chunk.is_compressed() && fold(&chunk, &settings)? {
+            return Ok(());
+        }
+        rewrite(&chunk, &settings)
+    })
 }
 
 fn not_enabled(chunk: &LockedChunk) -> Error {
@@ -54,16 +60,20 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
         Some(layout) if layout.compressed => columnar_chunk::find(relid).map(|entry| entry.before).unwrap_or_default(),
         _ => size::of_table(relid).unwrap_or_default(),
     };
-    let hypertable = chunk.located.hypertable.id;
     let shape = Shape::new(&chunk.relation, settings)?;
     let mut sorter = prepare(chunk, &shape)?;
     let rows = collect(chunk, &mut sorter);
     sorter.sort();
     // A new table for batches that every snapshot may see, or if there is none yet; else the old one.
-    let (target, mode) = match &chunk.layout {
-        Some(old) if !rows.visible_to_all && shape.fits(old) => (Rc::clone(old), Mode::Indexed),
-        Some(_) if !rows.visible_to_all => return Err(old_snapshots(relid)),
-        _ => (shape.create(&chunk.relation, hypertable, before)?, if rows.visible_to_all { Mode::Frozen } else { Mode::Unindexed }),
+    let (shape, target, mode) = match &chunk.layout {
+        Some(old) if !rows.visible_to_all => {
+            let shape = Shape::within(&chunk.relation, settings, old).ok_or_else(|| old_snapshots(relid))?;
+            (shape, Rc::clone(old), Mode::Indexed)
+        }
+        _ => {
+            let target = shape.create(&chunk.relation, chunk.located.hypertable.id, before)?;
+            (shape, target, if rows.visible_to_all { Mode::Frozen } else { Mode::Unindexed })
+        }
     };
     let mut writer = BatchWriter::open(&target, mode);
     write(&mut sorter, &mut shape.builder(&chunk.relation, &target), &mut writer);
@@ -123,7 +133,8 @@ enum Place {
     Batch,
 }
 
-/// Calls `each` with the columns up to `attributes` of every live row of both parts. Returns whether every snapshot sees the same rows, and where the batches are.
+/// Calls `each` with the columns up to `attributes` of every live row of both parts. Returns whether every snapshot sees the
+/// same rows, and where the batches are.
 fn each_row(
     chunk: &LockedChunk,
     attributes: i16,

@@ -61,7 +61,7 @@ pub fn segmentby(hypertable: &Hypertable, chunk: pg_sys::Oid) -> Result<Choice<S
         (Candidates::of_dimensions, 9, "The hypertable is partitioned by the columns."),
         (Candidates::of_index_with_time, 8, "The columns are those of an index besides time."),
         (Candidates::of_index, 6, "The column is that of an index."),
-        (Candidates::of_statistics, 4, "The column has values that repeat often."),
+        (Candidates::of_statistics, 4, "Each value is that of many rows."),
     ];
     for (step, confidence, message) in steps {
         let chosen = step(&table)?;
@@ -70,7 +70,7 @@ pub fn segmentby(hypertable: &Hypertable, chunk: pg_sys::Oid) -> Result<Choice<S
             return Ok(Choice { columns, confidence, message });
         }
     }
-    Ok(Choice { columns: Vec::new(), confidence: 5, message: "There is no column by which rows could be told apart that often repeats." })
+    Ok(Choice { columns: Vec::new(), confidence: 5, message: "No column looks as if it told series apart." })
 }
 
 /// Chooses the order of rows within segments.
@@ -108,7 +108,7 @@ fn keys_of_indexes(relation: &Relation) -> Vec<Keys> {
         .filter_map(|oid| {
             let columns = index::btree_columns(oid);
             let (unique, primary) = index::uniqueness(oid)?;
-            (!columns.is_empty() && columns.iter().all(|column| *column > 0)).then(|| Keys { columns, unique, primary })
+            (!columns.is_empty() && columns.iter().all(|column| *column > 0)).then_some(Keys { columns, unique, primary })
         })
         .collect();
     indexes.sort_by_key(|index| (!index.primary, !index.unique));

@@ -154,11 +154,16 @@ fn open(relid: pg_sys::Oid) -> Result<Option<ChunkWriter>> {
     let Some(located) = list::find(relid) else { return Ok(None) };
     let relation = Relation::open(relid, pg_sys::RowExclusiveLock);
     let Some(settings) = settings::resolve(&located.hypertable, relid)? else { return Ok(None) };
-    let shape = Shape::new(&relation, &settings)?;
-    let layout = match layout::find(relid) {
-        Some(layout) if shape.fits(&layout) => layout,
-        Some(_) => return Ok(None),
-        None if is_new(&relation) => create(&relation, &shape, located.hypertable.id)?,
+    let (shape, layout) = match layout::find(relid) {
+        Some(layout) => match Shape::within(&relation, &settings, &layout) {
+            Some(shape) => (shape, layout),
+            None => return Ok(None),
+        },
+        None if is_new(&relation) => {
+            let shape = Shape::new(&relation, &settings)?;
+            let layout = create(&relation, &shape, located.hypertable.id)?;
+            (shape, layout)
+        }
         None => return Ok(None),
     };
     // SAFETY: reads a setting.

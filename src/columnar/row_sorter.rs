@@ -238,7 +238,8 @@ impl RowSorter {
         let exact = order.is_some_and(|order| order.is_exact());
         let known = if ranked { shape.segmentby.len() + usize::from(exact) } else { 0 };
         keys.extend(shape.sort_keys().into_iter().skip(known).map(|key| SortKey { attribute: key.attribute + 1, ..key }));
-        let sorter = Sorter::on(desc, &keys, memory)?;
+        // SAFETY: the descriptor was made above, in the context that the sorter lives in.
+        let sorter = unsafe { Sorter::on(desc, &keys, memory)? };
         // SAFETY: the descriptor lives in the current memory context, as does all else.
         let slot = unsafe { ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsVirtual) };
         Ok(Self { sorter, segments, ranks, order, slot, columns })

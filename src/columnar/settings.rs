@@ -3,11 +3,13 @@
 use pgrx::pg_sys;
 
 use super::defaults;
-use crate::catalog::columnar_chunk::{self, ColumnarChunk, OrderBy};
+use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 pub use crate::catalog::columnstore::OrderColumn;
 use crate::catalog::columnstore::{self, Columnstore};
 use crate::catalog::hypertable::Hypertable;
 use crate::error::Result;
+use crate::pg::relation::Relation;
+use crate::pg::statistics;
 
 /// How a chunk is to be compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,44 +24,75 @@ pub struct Settings {
     pub compress_interval: Option<i64>,
 }
 
+/// How many other chunks are looked at for an empty one.
+const MOST_PEERS: usize = 8;
+
 /// The settings for a chunk that is to be compressed now, None if its hypertable is not to be compressed. What nobody set stays as it is
-/// for a chunk that is compressed already, and else is chosen by the chunk's statistics.
+/// for a chunk that is compressed already, and else is chosen by what is in the chunk, or in a younger one while it is empty.
 pub fn resolve(hypertable: &Hypertable, chunk: pg_sys::Oid) -> Result<Option<Settings>> {
     let Some(said) = columnstore::find(hypertable.id) else { return Ok(None) };
-    let present = columnar_chunk::find(chunk).filter(|part| part.compressed).and_then(|part| of_part(&part));
-    complete(hypertable, chunk, said, present).map(Some)
+    if said.segmentby.is_some() && said.orderby.is_some() {
+        return complete(hypertable, chunk, said, None).map(Some);
+    }
+    let (example, present) = example(hypertable, chunk);
+    complete(hypertable, example, said, present).map(Some)
 }
 
-/// What the batches of a chunk are sorted by; None if one of the columns is gone.
-fn of_part(part: &ColumnarChunk) -> Option<(Vec<String>, Vec<OrderColumn>)> {
-    let name = |column: usize| part.columns.get(column).filter(|name| !name.is_empty()).cloned();
-    let order =
-        |order: &OrderBy| Some(OrderColumn { name: name(order.column)?, descending: order.descending, nulls_first: order.nulls_first });
-    Some((
-        part.segmentby.iter().map(|column| name(*column)).collect::<Option<_>>()?,
-        part.orderby.iter().map(order).collect::<Option<_>>()?,
-    ))
+fn is_empty(relid: pg_sys::Oid) -> bool {
+    Relation::try_open(relid, pg_sys::AccessShareLock).is_none_or(|relation| statistics::is_empty(&relation))
 }
 
-fn complete(
-    hypertable: &Hypertable,
-    chunk: pg_sys::Oid,
-    said: Columnstore,
-    present: Option<(Vec<String>, Vec<OrderColumn>)>,
-) -> Result<Settings> {
+/// Some chunks that were made last.
+fn youngest(hypertable: &Hypertable) -> Vec<pg_sys::Oid> {
+    let mut chunks = crate::catalog::chunk::of_hypertable(hypertable.id);
+    chunks.sort_by_key(|chunk| std::cmp::Reverse(chunk.id));
+    chunks.iter().take(MOST_PEERS).map(|chunk| chunk.relid).collect()
+}
+
+/// The chunk by whose contents the settings of a chunk are chosen, and what its batches are sorted by if it has some.
+fn example(hypertable: &Hypertable, chunk: pg_sys::Oid) -> (pg_sys::Oid, Option<Vec<String>>) {
+    let keys_of = |relid| columnar_chunk::find(relid).filter(|part| part.compressed).and_then(|part| of_part(&part));
+    if let Some(keys) = keys_of(chunk) {
+        return (chunk, Some(keys));
+    }
+    if !is_empty(chunk) {
+        return (chunk, None);
+    }
+    for peer in youngest(hypertable) {
+        let keys = keys_of(peer);
+        if keys.is_some() || !is_empty(peer) {
+            return (peer, keys);
+        }
+    }
+    (chunk, None)
+}
+
+/// The chunk by whose contents one can say what would be chosen for a hypertable: a young one with rows, if there is any.
+pub fn typical(hypertable: &Hypertable) -> pg_sys::Oid {
+    let peers = youngest(hypertable);
+    let full = peers.iter().copied().find(|relid| !is_empty(*relid));
+    full.or(peers.first().copied()).unwrap_or(hypertable.relid)
+}
+
+/// The columns by which the rows of a chunk's batches are kept apart; None if one of them is gone.
+fn of_part(part: &ColumnarChunk) -> Option<Vec<String>> {
+    let name = |column: &usize| part.columns.get(*column).filter(|name| !name.is_empty()).cloned();
+    part.segmentby.iter().map(name).collect()
+}
+
+fn complete(hypertable: &Hypertable, chunk: pg_sys::Oid, said: Columnstore, present: Option<Vec<String>>) -> Result<Settings> {
     let time = &hypertable.time().column;
     // Who begins the order with another column than time keeps the rows apart by that.
     let guess = said.orderby.as_ref().is_none_or(|orderby| orderby.first().is_some_and(|first| first.name == *time));
     let segmentby = match (said.segmentby, &present) {
         (Some(segmentby), _) => segmentby,
         (None, _) if !guess => Vec::new(),
-        (None, Some((segmentby, _))) => without(segmentby, said.orderby.as_deref()),
+        (None, Some(segmentby)) => without(segmentby, said.orderby.as_deref()),
         (None, None) => without(&defaults::segmentby(hypertable, chunk)?.columns, said.orderby.as_deref()),
     };
-    let mut orderby = match (said.orderby, present) {
-        (Some(orderby), _) => orderby,
-        (None, Some((present, orderby))) if present == segmentby => orderby,
-        (None, _) => defaults::orderby(hypertable, &segmentby).columns,
+    let mut orderby = match said.orderby {
+        Some(orderby) => orderby,
+        None => defaults::orderby(hypertable, &segmentby).columns,
     };
     if !segmentby.contains(time) && !orderby.iter().any(|order| order.name == *time) {
         orderby.push(defaults::latest_first(time));

@@ -7,14 +7,14 @@ use pgrx::{PgLogLevel, pg_sys};
 use super::settings::OrderColumn;
 use super::settings_text::{self, SparseIndex, SparseKind, Unreadable};
 use super::{defaults, settings_check};
+use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::catalog::columnstore::{self, Columnstore};
 use crate::catalog::hypertable::Hypertable;
-use crate::catalog::{cache, columnar_chunk};
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{Change, ColumnstoreOptions, read_interval};
 use crate::hypertable::{dimensions, interval};
 use crate::pg::guard;
-use crate::pg::relation::{Relation, relation_name};
+use crate::pg::relation::{Relation, name_string, relation_name};
 
 /// The settings of a new hypertable: columnstore is on unless it was said otherwise.
 pub fn create(relid: pg_sys::Oid, mut options: ColumnstoreOptions) -> Result<()> {
@@ -57,6 +57,9 @@ pub fn alter(relid: pg_sys::Oid, options: &ColumnstoreOptions) -> Result<()> {
     }
     settings_check::check(&root, &new)?;
     columnstore::put(hypertable.id, &new);
+    if options.segmentby != Change::Keep || options.orderby != Change::Keep {
+        settings_check::warn_of_unique_columns(&root, &new);
+    }
     if options.changes_settings() && current.is_some() && has_compressed_chunks(hypertable.id) {
         guard::notice("updated compression settings will only apply to future compressions");
     }
@@ -153,6 +156,11 @@ fn read_compress_interval(root: &Relation, hypertable: &Hypertable, text: &str) 
     Ok(Some(length))
 }
 
+/// The name of a new column is not one of the columnstore's own, if that is on.
+pub fn check_new_column(hypertable: &Hypertable, name: &str) -> Result<()> {
+    if columnstore::find(hypertable.id).is_some() { settings_check::check_name(name) } else { Ok(()) }
+}
+
 /// Follows `ALTER TABLE ... RENAME COLUMN`.
 pub fn rename_column(hypertable: &Hypertable, from: &str, to: &str) {
     if let Some(mut settings) = columnstore::find(hypertable.id) {
@@ -172,11 +180,6 @@ pub fn rename_column(hypertable: &Hypertable, from: &str, to: &str) {
     replace_column(hypertable, from, to);
 }
 
-/// Follows `ALTER TABLE ... DROP COLUMN`: another column of that name has nothing to do with the blocks of this one.
-pub fn drop_column(hypertable: &Hypertable, name: &str) {
-    replace_column(hypertable, name, "");
-}
-
 fn replace_column(hypertable: &Hypertable, from: &str, to: &str) {
     for mut chunk in columnar_chunk::of_hypertable(hypertable.id) {
         if let Some(column) = chunk.columns.iter_mut().find(|column| *column == from) {
@@ -184,20 +187,34 @@ fn replace_column(hypertable: &Hypertable, from: &str, to: &str) {
             columnar_chunk::put(&chunk);
         }
     }
-    cache::invalidate(hypertable.relid);
     crate::pg::table::command_counter_increment();
+}
+
+/// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: refused if batches are sorted by it.
+pub fn drop_column(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
+    let Some(chunk) = columnar_chunk::find(relid) else { return Ok(()) };
+    let relation = Relation::open(relid, pg_sys::NoLock);
+    let name = name_string(&relation.attributes()[attribute as usize - 1].attname);
+    check_keys(&chunk, &name)
+}
+
+fn used(name: &str, detail: String, hint: String) -> Error {
+    let message = format!("cannot drop orderby or segmentby column \"{name}\" of a hypertable with columnstore enabled");
+    Error::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail).hint(hint)
+}
+
+fn check_keys(chunk: &ColumnarChunk, name: &str) -> Result<()> {
+    let mut keys = chunk.segmentby.iter().copied().chain(chunk.orderby.iter().map(|order| order.column));
+    if !chunk.compressed || !keys.any(|key| chunk.columns.get(key).is_some_and(|column| column == name)) {
+        return Ok(());
+    }
+    let detail = format!("The batches of chunk \"{}\" are sorted by it.", relation_name(chunk.relid));
+    let hint = "Decompress the chunks that are compressed, drop the column, and compress them again.";
+    Err(used(name, detail, hint.to_owned()))
 }
 
 /// Refuses to drop a column that settings name or that the batches of a chunk are sorted by.
 pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
-    let refuse = |detail: String, hint: String| {
-        Error::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            format!("cannot drop orderby or segmentby column \"{name}\" of a hypertable with columnstore enabled"),
-        )
-        .detail(detail)
-        .hint(hint)
-    };
     if let Some(settings) = columnstore::find(hypertable.id) {
         let root = relation_name(hypertable.relid);
         let option = if settings.segmentby.iter().flatten().any(|column| column == name) {
@@ -210,23 +227,14 @@ pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
             ""
         };
         if !option.is_empty() {
-            return Err(refuse(
+            return Err(used(
+                name,
                 format!("The option timescaledb.{option} names it."),
                 format!("Set the option anew, or ALTER TABLE {root} RESET (timescaledb.{option})."),
             ));
         }
     }
-    for chunk in columnar_chunk::of_hypertable(hypertable.id).iter().filter(|chunk| chunk.compressed) {
-        let mut keys = chunk.segmentby.iter().copied().chain(chunk.orderby.iter().map(|order| order.column));
-        if keys.any(|key| chunk.columns.get(key).is_some_and(|column| column == name)) {
-            let chunk = relation_name(chunk.relid);
-            return Err(refuse(
-                format!("The batches of chunk \"{chunk}\" are sorted by it."),
-                String::from("Decompress the chunks that are compressed, drop the column, and compress them again."),
-            ));
-        }
-    }
-    Ok(())
+    columnar_chunk::of_hypertable(hypertable.id).iter().try_for_each(|chunk| check_keys(chunk, name))
 }
 
 fn sparse_columns(settings: &Columnstore) -> impl Iterator<Item = String> {

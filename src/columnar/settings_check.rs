@@ -53,9 +53,6 @@ pub fn check(root: &Relation, settings: &Columnstore) -> Result<()> {
     if let Some(text) = &settings.sparse_index {
         check_sparse(root, &settings_text::sparse(text).unwrap_or_default(), segmentby, &orderby)?;
     }
-    if settings.segmentby.is_some() && settings.orderby.is_some() {
-        warn_of_unique_columns(root, segmentby, &orderby);
-    }
     Ok(())
 }
 
@@ -135,7 +132,8 @@ fn check_columns_of_sparse(root: &Relation, index: &SparseIndex) -> Result<()> {
 }
 
 /// Uniqueness is checked against all batches that may hold a value; they are found by what batches are sorted by.
-fn warn_of_unique_columns(root: &Relation, segmentby: &[String], orderby: &[String]) {
+pub fn warn_of_unique_columns(root: &Relation, settings: &Columnstore) {
+    let (Some(segmentby), Some(orderby)) = (&settings.segmentby, &settings.orderby) else { return };
     let mut warned = Vec::new();
     for oid in root.index_oids() {
         if index::uniqueness(oid).is_none_or(|(unique, _)| !unique) {
@@ -143,7 +141,7 @@ fn warn_of_unique_columns(root: &Relation, segmentby: &[String], orderby: &[Stri
         }
         for column in index::btree_columns(oid).into_iter().filter(|column| *column > 0) {
             let name = name_string(&root.attributes()[column as usize - 1].attname);
-            if !segmentby.contains(&name) && !orderby.contains(&name) && !warned.contains(&name) {
+            if !segmentby.contains(&name) && !orderby.iter().any(|column| column.name == name) && !warned.contains(&name) {
                 Error::new(SqlState("01000"), format!("column \"{name}\" should be used for segmenting or ordering"))
                     .detail("It is part of a unique index: rows that are inserted are compared with batches by it.")
                     .report(PgLogLevel::WARNING);

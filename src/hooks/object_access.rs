@@ -4,9 +4,13 @@ use std::ffi::c_void;
 
 use pgrx::pg_sys;
 
-use crate::catalog::{chunk, hypertable};
-use crate::pg::ffi;
+use super::truncate;
+use crate::catalog::{chunk, columnar_chunk, hypertable};
+use crate::columnar::ddl::{columns, types};
+use crate::columnar::settings_change;
+use crate::error::Result;
 use crate::pg::guard::{boundary, guard};
+use crate::pg::{ffi, table};
 
 static mut PREVIOUS: pg_sys::object_access_hook_type = None;
 
@@ -33,19 +37,44 @@ unsafe extern "C-unwind" fn access(
             if let Some(previous) = PREVIOUS {
                 guard(|| previous(kind, class, object, sub, argument));
             }
-            if kind == pg_sys::ObjectAccessType::OAT_DROP && class == pg_sys::RelationRelationId && sub == 0 {
-                dropped(object);
+            match kind {
+                _ if class != pg_sys::RelationRelationId => Ok(()),
+                pg_sys::ObjectAccessType::OAT_DROP if sub == 0 => {
+                    dropped(object);
+                    Ok(())
+                }
+                pg_sys::ObjectAccessType::OAT_DROP => {
+                    settings_change::drop_column(object, sub as i16)?;
+                    column_dropped(object, sub)
+                }
+                pg_sys::ObjectAccessType::OAT_TRUNCATE => {
+                    truncate::note(object);
+                    Ok(())
+                }
+                pg_sys::ObjectAccessType::OAT_POST_CREATE if sub != 0 => types::check_row_type(object),
+                _ => Ok(()),
             }
-            Ok(())
         })
     }
+}
+
+/// By whatever command: a type's DROP .. CASCADE, too.
+fn column_dropped(relid: pg_sys::Oid, attribute: i32) -> Result<()> {
+    if table::oid("columnar_chunk").is_none() {
+        return Ok(());
+    }
+    types::check_row_type(relid)?;
+    columns::drop(relid, attribute as i16)
 }
 
 fn dropped(relid: pg_sys::Oid) {
     // SAFETY: a syscache look-up.
     match unsafe { ffi::get_rel_relkind(relid) } as u8 {
         b'p' => drop(hypertable::delete(relid)),
-        b'r' | b'f' => drop(chunk::delete(relid)),
+        b'r' | b'f' => {
+            chunk::delete(relid);
+            columnar_chunk::delete(relid);
+        }
         _ => {}
     }
 }

@@ -4,7 +4,8 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{ddl, subscription};
+use super::{ddl, subscription, truncate};
+use crate::columnar::ddl::{Watch, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
@@ -103,11 +104,25 @@ unsafe fn dispatch(call: Call) -> Result<()> {
         match tag {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
-            pg_sys::NodeTag::T_AlterTableStmt => return ddl::alter_table(statement.cast(), forward),
-            pg_sys::NodeTag::T_RenameStmt => ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_AlterTableStmt => {
+                let watch = Watch::before_alter(statement.cast())?;
+                ddl::alter_table(statement.cast(), forward)?;
+                return watch.map_or(Ok(()), |watch| watch.after());
+            }
+            pg_sys::NodeTag::T_AlterEnumStmt => {
+                types::check_enum(statement.cast())?;
+                forward();
+            }
+            pg_sys::NodeTag::T_AlterDomainStmt => {
+                forward();
+                return types::check_domain(statement.cast());
+            }
+            pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
             pg_sys::NodeTag::T_IndexStmt => {
                 ddl::create_index(statement.cast())?;
+                let watch = Watch::before_index(statement.cast())?;
                 forward();
+                return watch.map_or(Ok(()), |watch| watch.after_index());
             }
             pg_sys::NodeTag::T_GrantStmt => {
                 ddl::grant(statement.cast());
@@ -117,6 +132,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(forward),
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
@@ -134,11 +150,22 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt, T_RuleStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
+        T_RenameStmt, T_RuleStmt, T_TruncateStmt,
     };
     matches!(
         tag,
-        T_DropTableSpaceStmt | T_CopyStmt | T_CreateStmt | T_AlterTableStmt | T_RenameStmt | T_IndexStmt | T_GrantStmt | T_RuleStmt
+        T_AlterDomainStmt
+            | T_AlterEnumStmt
+            | T_TruncateStmt
+            | T_DropTableSpaceStmt
+            | T_CopyStmt
+            | T_CreateStmt
+            | T_AlterTableStmt
+            | T_RenameStmt
+            | T_IndexStmt
+            | T_GrantStmt
+            | T_RuleStmt
     ) || subscription::concerns(tag)
 }
 

@@ -62,8 +62,11 @@ impl ColumnstoreOptions {
     /// `option` is a DefElem of a name of the columnstore's.
     unsafe fn add(&mut self, option: *mut pg_sys::DefElem, name: Name, reset: bool) -> Result<()> {
         let change = match name {
-            // SAFETY: the caller's promise; an ERROR if it is no boolean.
-            Name::Columnstore if !reset => return Ok(self.enable = Some(unsafe { ffi::defGetBoolean(option) })),
+            Name::Columnstore if !reset => {
+                // SAFETY: the caller's promise; an ERROR if it is no boolean.
+                self.enable = Some(unsafe { ffi::defGetBoolean(option) });
+                return Ok(());
+            }
             Name::SegmentBy => &mut self.segmentby,
             Name::OrderBy => &mut self.orderby,
             Name::SparseIndex => &mut self.index,

@@ -53,7 +53,7 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
                         pg_sys::CurrentMemoryContext = scraps;
                         each(slot);
                         pg_sys::CurrentMemoryContext = outer;
-                        if found.rows % 256 == 0 {
+                        if found.rows.is_multiple_of(256) {
                             raw::MemoryContextReset(scraps);
                         }
                     }

@@ -28,19 +28,22 @@ pub struct Sorter {
 impl Sorter {
     /// A sorter for rows of a table, which stays open, within `maintenance_work_mem`.
     pub fn new(relation: &Relation, keys: &[SortKey]) -> Result<Self> {
-        // SAFETY: reads a setting.
-        Self::on(descriptor(relation), keys, unsafe { pg_sys::maintenance_work_mem })
+        // SAFETY: reads a setting; the caller keeps the relation open.
+        unsafe { Self::on(descriptor(relation), keys, pg_sys::maintenance_work_mem) }
     }
 
-    /// A sorter for rows of a descriptor that outlives it, within so many kilobytes.
-    pub fn on(desc: pg_sys::TupleDesc, keys: &[SortKey], memory: i32) -> Result<Self> {
+    /// A sorter for rows of a descriptor, within so many kilobytes.
+    ///
+    /// # Safety
+    /// The descriptor outlives the sorter.
+    pub unsafe fn on(desc: pg_sys::TupleDesc, keys: &[SortKey], memory: i32) -> Result<Self> {
         let mut attributes = Vec::new();
         let mut operators = Vec::new();
         let mut collations = Vec::new();
         let mut nulls_first = Vec::new();
         for key in keys {
             // SAFETY: the caller's descriptor has this attribute.
-            let column = unsafe { (&(*desc).attrs.as_slice((*desc).natts as usize))[key.attribute as usize - 1] };
+            let column = unsafe { (*desc).attrs.as_slice((*desc).natts as usize)[key.attribute as usize - 1] };
             attributes.push(key.attribute);
             operators.push(operator(column.atttypid, key.descending)?);
             collations.push(column.attcollation);

@@ -59,10 +59,8 @@ impl Node for ColumnarScan {
                     let slot = state.scan.ss.ss_ScanTupleSlot;
                     let conditions = epq::on_chunk(plan);
                     let parent = &raw mut state.scan.ss.ps;
-                    // A copy, which slots don't pin.
-                    let desc = ffi::CreateTupleDescCopy((*chunk).rd_att);
                     let index = (*plan).scan.scanrelid as i32;
-                    let filter = Filter::compile(&conditions, index, &layout, desc, parent, std::ptr::null_mut());
+                    let filter = Filter::compile(&conditions, index, &layout, (*chunk).rd_att, parent, std::ptr::null_mut());
                     let columns = Columns::new(plan, slot, &layout, (*chunk).rd_att);
                     let scan = BatchScan::open(&layout, (*estate).es_snapshot);
                     let econtext = ffi::CreateExprContext(estate);

@@ -32,7 +32,7 @@ fn words<'a>(kind: Kind, words: &'a [i64], ranges: &'a Ranges, all_valid: bool) 
     };
     // At less than four bits a value a dictionary has little to win.
     if best.cost() * 2 > words.len()
-        && let Some(coded) = Coded::words(words, ranges)
+        && let Some(coded) = Coded::words(words, ranges, best.cost())
         && coded.cost() < best.cost()
     {
         best = Box::new(coded);
@@ -65,7 +65,8 @@ fn bytes<'a>(kind: Kind, column: &'a Column, ranges: &'a Ranges) -> Box<dyn Sche
         Kind::Uuid => TimeUuids::choose(column, ranges).map(|uuids| Box::new(uuids) as _),
         _ => None,
     };
-    let dictionary = Coded::bytes(kind, column, ranges);
+    let limit = if special.is_some() { column.values() / 4 } else { column.values() * 3 / 4 };
+    let dictionary = Coded::bytes(kind, column, ranges, limit);
     // A dictionary is worth more than its size: filters look at each distinct value once.
     let few = dictionary.as_ref().is_some_and(|dictionary| dictionary.distinct * 4 <= column.values());
     let mut best: Option<Box<dyn Scheme>> = dictionary.map(|dictionary| Box::new(dictionary) as _);
@@ -164,9 +165,9 @@ impl Scheme for Sequence {
 }
 
 /// Words as they are.
-struct PlainInts(Integers);
+struct PlainInts<'a>(Integers<'a>);
 
-impl Scheme for PlainInts {
+impl Scheme for PlainInts<'_> {
     fn encoding(&self) -> Encoding {
         Encoding::Integers
     }

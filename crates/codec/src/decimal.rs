@@ -68,7 +68,7 @@ fn to_word(single: bool, float: f64) -> i64 {
 pub(crate) struct Decimals {
     powers: Powers,
     single: bool,
-    integers: Integers,
+    integers: Integers<'static>,
     /// Positions and words of each vector's exceptions.
     exceptions: Vec<(Vec<i64>, Vec<i64>)>,
     cost: usize,
@@ -98,7 +98,7 @@ impl Decimals {
             cost += varint_len(count as u64) + packed_len(count, POSITION_BITS) + packed_len(count, word_bits(single));
             exceptions.push((positions, kept));
         }
-        let integers = Integers::choose(&integers, ranges);
+        let integers = Integers::choose(integers, ranges);
         let cost = cost + integers.cost;
         Some(Self { powers, single, integers, exceptions, cost })
     }
@@ -153,17 +153,33 @@ fn find_powers(single: bool, words: &[i64]) -> Option<Powers> {
         let width = if low > high { 0 } else { bit_width((high - low) as u64) };
         (failed * (word_bits(single) + POSITION_BITS) as usize + sample.len() * width as usize, failed)
     };
-    let (_, (_, failed), e) =
-        (0..POWERS.len() as u8).map(|e| (cost(Powers { e, f: DIVIDE }), e)).map(|(cost, e)| (cost.0, cost, e)).min_by_key(|best| best.0)?;
+    let mut best = (usize::MAX, usize::MAX, 0);
+    for e in 0..POWERS.len() as u8 {
+        let (cost, failed) = cost(Powers { e, f: DIVIDE });
+        if cost < best.0 {
+            best = (cost, failed, e);
+        }
+        if failed == 0 {
+            break;
+        }
+    }
+    let (cost_of_best, failed, e) = best;
     let division = Powers { e, f: DIVIDE };
-    if failed == sample.len() || cost(division).0 >= most {
+    if failed == sample.len() || cost_of_best >= most {
         return None;
     }
     // Multiplication is faster; but it fails where division doesn't.
-    let multiplication = (e..POWERS.len() as u8)
-        .map(|of| Powers { e: of, f: of - e })
-        .map(|powers| (cost(powers).1, powers))
-        .min_by_key(|(failed, _)| *failed)?;
+    let mut multiplication = (usize::MAX, division);
+    for of in e..POWERS.len() as u8 {
+        let powers = Powers { e: of, f: of - e };
+        let failed = cost(powers).1;
+        if failed < multiplication.0 {
+            multiplication = (failed, powers);
+        }
+        if failed == 0 {
+            break;
+        }
+    }
     Some(if multiplication.0 <= failed { multiplication.1 } else { division })
 }
 

@@ -18,14 +18,14 @@ const SHORT_SCALE_MASK: u16 = 0x3f;
 const SHORT_WEIGHT_SIGN: u16 = 0x40;
 const SHORT_WEIGHT_MASK: u16 = 0x3f;
 const SPECIAL: u16 = 0xc000;
-/// Bytes of a numeric of 64 bits at most: the header and six digits.
-const MAX_BYTES: usize = 14;
+/// Room for a numeric of 64 bits, the header and six digits, so that eight bytes can be read from each byte of it.
+const ROOM: usize = 24;
 
 /// The numerics of a block.
 #[derive(Debug)]
 pub(crate) struct Numerics {
     scale: u32,
-    integers: Integers,
+    integers: Integers<'static>,
 }
 
 impl Numerics {
@@ -36,13 +36,14 @@ impl Numerics {
         for value in 0..column.values() {
             let bytes = column.bytes(value);
             let (of, integer) = integer(bytes)?;
-            let mut rebuilt = [0; MAX_BYTES];
-            if of != scale || bytes != rebuild(integer, scale, &mut rebuilt) {
+            let mut rebuilt = [0; ROOM];
+            let length = rebuild(integer, scale, &mut rebuilt);
+            if of != scale || bytes != &rebuilt[..length] {
                 return None;
             }
             integers.push(integer);
         }
-        Some(Self { scale, integers: Integers::choose(&integers, ranges) })
+        Some(Self { scale, integers: Integers::choose(integers, ranges) })
     }
 }
 
@@ -104,26 +105,38 @@ fn integer(bytes: &[u8]) -> Option<(u32, i64)> {
     Some((scale, i64::try_from(sum).ok()?))
 }
 
-/// The bytes of a numeric.
-fn rebuild(integer: i64, scale: u32, out: &mut [u8; MAX_BYTES]) -> &[u8] {
+/// Writes a numeric; returns how many bytes it has.
+fn rebuild(integer: i64, scale: u32, out: &mut [u8; ROOM]) -> usize {
     if integer == 0 {
         out[..2].copy_from_slice(&(SHORT | (scale as u16) << SHORT_SCALE_SHIFT).to_le_bytes());
-        return &out[..2];
+        return 2;
     }
     // Digits from the last: the decimals fill whole digits.
     let places = scale.div_ceil(4);
-    let mut rest = u128::from(integer.unsigned_abs()) * 10_u128.pow(places * 4 - scale);
+    let factor = 10_u64.pow(places * 4 - scale);
     let mut weight = -(places as i32);
-    while rest.is_multiple_of(10_000) {
-        rest /= 10_000;
-        weight += 1;
-    }
     let mut digits = [0_u16; 6];
     let mut count = 0;
-    while rest > 0 && count < digits.len() {
-        digits[count] = (rest % 10_000) as u16;
+    let mut push = |digit: u16| {
+        if count == 0 && digit == 0 {
+            weight += 1;
+        } else if let Some(place) = digits.get_mut(count) {
+            *place = digit;
+            count += 1;
+        }
+    };
+    // All but the highest digits of what does not fit into 64 bits.
+    let mut rest = match integer.unsigned_abs().checked_mul(factor) {
+        Some(rest) => rest,
+        None => {
+            let wide = u128::from(integer.unsigned_abs()) * u128::from(factor);
+            push((wide % 10_000) as u16);
+            (wide / 10_000) as u64
+        }
+    };
+    while rest > 0 {
+        push((rest % 10_000) as u16);
         rest /= 10_000;
-        count += 1;
     }
     weight += count as i32 - 1;
     let sign = if integer < 0 { SHORT_NEGATIVE } else { 0 };
@@ -133,7 +146,7 @@ fn rebuild(integer: i64, scale: u32, out: &mut [u8; MAX_BYTES]) -> &[u8] {
     for (place, digit) in out[2..].as_chunks_mut::<2>().0.iter_mut().zip(digits[..count].iter().rev()) {
         *place = digit.to_le_bytes();
     }
-    &out[..2 + count * 2]
+    2 + count * 2
 }
 
 /// What the header says.
@@ -162,9 +175,12 @@ impl<'a> NumericHeader<'a> {
         let mut integers = [0; VECTOR_ROWS];
         self.integers.read_vector(reader, count, &mut integers)?;
         out.arena.reserve(count * 2);
-        let mut bytes = [0; MAX_BYTES];
+        let mut bytes = [0; ROOM];
         for (place, &integer) in out.words.iter_mut().zip(&integers[..count]) {
-            *place = arena::push(&mut out.arena, rebuild(integer, self.scale, &mut bytes), true);
+            *place = {
+                let length = rebuild(integer, self.scale, &mut bytes);
+                arena::push_part(&mut out.arena, &bytes, 0, length, true)
+            };
         }
         Ok(())
     }
@@ -176,7 +192,11 @@ pub(crate) mod tests {
 
     /// The bytes of a number with these decimals.
     pub(crate) fn numeric(integer: i64, scale: u32) -> Vec<u8> {
-        rebuild(integer, scale, &mut [0; MAX_BYTES]).to_vec()
+        {
+            let mut bytes = [0; ROOM];
+            let length = rebuild(integer, scale, &mut bytes);
+            bytes[..length].to_vec()
+        }
     }
 
     #[test]
