@@ -62,7 +62,6 @@ impl ColumnstoreOptions {
     /// `option` is a DefElem of a name of the columnstore's.
     unsafe fn add(&mut self, option: *mut pg_sys::DefElem, name: Name, reset: bool) -> Result<()> {
         let change = match name {
-<<<<<<< HEAD
             Name::Columnstore if !reset => {
                 // SAFETY: the caller's promise; an ERROR if it is no boolean.
                 self.enable = Some(unsafe { ffi::defGetBoolean(option) });
