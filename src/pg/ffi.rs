@@ -122,7 +122,6 @@ postgres! {
     fn ExecPartitionCheck(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, emitError: bool) -> bool;
     fn ExecPrepareExpr(node: *mut Expr, estate: *mut EState) -> *mut ExprState;
     fn ExecPrepareQual(qual: *mut List, estate: *mut EState) -> *mut ExprState;
-    fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
     fn ExecReScan(node: *mut PlanState);
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
     fn ExecScanReScan(node: *mut ScanState);
