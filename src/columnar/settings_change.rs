@@ -5,7 +5,7 @@
 use pgrx::{PgLogLevel, pg_sys};
 
 use super::settings::OrderColumn;
-use super::settings_text::{self, SparseIndex, SparseKind, Unreadable};
+use super::settings_text::{self, SparseIndex, Unreadable};
 use super::{defaults, settings_check};
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::catalog::columnstore::{self, Columnstore};
@@ -246,10 +246,4 @@ pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
 fn sparse_columns(settings: &Columnstore) -> impl Iterator<Item = String> {
     let indexes = settings.sparse_index.as_deref().and_then(|text| settings_text::sparse(text).ok());
     indexes.into_iter().flatten().flat_map(|index| index.columns)
-}
-
-/// The columns for which bloom filters were asked; None if nothing was said of sparse indexes.
-pub fn blooms(sparse_index: Option<&str>) -> Option<Vec<String>> {
-    let indexes = settings_text::sparse(sparse_index?).ok()?;
-    Some(indexes.into_iter().filter(|index| index.kind == SparseKind::Bloom).flat_map(|index| index.columns).collect())
 }
