@@ -190,18 +190,12 @@ fn replace_column(hypertable: &Hypertable, from: &str, to: &str) {
     crate::pg::table::command_counter_increment();
 }
 
-/// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: a new one of its name will have nothing to do with
-/// its blocks.
+/// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: refused if batches are sorted by it.
 pub fn drop_column(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
-    let Some(mut chunk) = columnar_chunk::find(relid) else { return Ok(()) };
+    let Some(chunk) = columnar_chunk::find(relid) else { return Ok(()) };
     let relation = Relation::open(relid, pg_sys::NoLock);
     let name = name_string(&relation.attributes()[attribute as usize - 1].attname);
-    check_keys(&chunk, &name)?;
-    if let Some(column) = chunk.columns.iter_mut().find(|column| **column == name) {
-        column.clear();
-        columnar_chunk::put(&chunk);
-    }
-    Ok(())
+    check_keys(&chunk, &name)
 }
 
 fn used(name: &str, detail: String, hint: String) -> Error {
