@@ -79,7 +79,10 @@ unsafe fn fetch(
         guard::guard(|| to_scan_tuple(state, row, scan));
         let econtext = state.scan.ss.ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = scan;
-        let meets = tools.conditions.is_null() || ffi::ExecQual(tools.conditions, econtext);
+        let meets = tools.conditions.is_null() || {
+            let mut is_null = false;
+            guard::guard(|| (*tools.conditions).evalfunc.is_some_and(|evaluate| evaluate(tools.conditions, econtext, &mut is_null).value() != 0))
+        };
         if !meets {
             return None;
         }
