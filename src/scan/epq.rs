@@ -81,7 +81,9 @@ unsafe fn fetch(
         (*econtext).ecxt_scantuple = scan;
         let meets = tools.conditions.is_null() || {
             let mut is_null = false;
-            guard::guard(|| (*tools.conditions).evalfunc.is_some_and(|evaluate| evaluate(tools.conditions, econtext, &mut is_null).value() != 0))
+            guard::guard(|| {
+                (*tools.conditions).evalfunc.is_some_and(|evaluate| evaluate(tools.conditions, econtext, &mut is_null).value() != 0)
+            })
         };
         if !meets {
             return None;
