@@ -7,7 +7,6 @@ use pgrx::pg_sys;
 use super::truncate;
 use crate::catalog::{chunk, columnar_chunk, hypertable};
 use crate::columnar::ddl::{columns, types};
-use crate::columnar::settings_change;
 use crate::error::Result;
 use crate::pg::guard::{boundary, guard};
 use crate::pg::{ffi, table};
@@ -43,10 +42,7 @@ unsafe extern "C-unwind" fn access(
                     dropped(object);
                     Ok(())
                 }
-                pg_sys::ObjectAccessType::OAT_DROP => {
-                    settings_change::drop_column(object, sub as i16)?;
-                    column_dropped(object, sub)
-                }
+                pg_sys::ObjectAccessType::OAT_DROP => column_dropped(object, sub),
                 pg_sys::ObjectAccessType::OAT_TRUNCATE => {
                     truncate::note(object);
                     Ok(())
