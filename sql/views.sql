@@ -21,7 +21,7 @@ SELECT n.nspname AS hypertable_schema,
     pg_catalog.pg_get_userbyid(c.relowner) AS owner,
     (SELECT count(*) FROM _timescaledb_config.dimension d WHERE d.hypertable_id = h.id)::smallint AS num_dimensions,
     (SELECT count(*) FROM _timescaledb_functions.hypertable_chunks(h.relid)) AS num_chunks,
-    false AS compression_enabled,
+    EXISTS (SELECT FROM _timescaledb_config.columnstore s WHERE s.hypertable_id = h.id) AS compression_enabled,
     (SELECT pg_catalog.array_agg(t.tablespace_name ORDER BY t.ordinal) FROM _timescaledb_config.tablespace t
         WHERE t.hypertable_id = h.id) AS tablespaces,
     d.column_name AS primary_dimension,
@@ -59,7 +59,7 @@ SELECT hn.nspname AS hypertable_schema,
     s.time_end AS range_end,
     CASE WHEN s.time_start IS NULL THEN s.range_start END AS range_start_integer,
     CASE WHEN s.time_start IS NULL THEN s.range_end END AS range_end_integer,
-    false AS is_compressed,
+    EXISTS (SELECT FROM _timescaledb_config.columnar_chunk p WHERE p.relid = s.chunk AND p.compressed) AS is_compressed,
     t.spcname AS chunk_tablespace,
     k.creation_time AS chunk_creation_time
 FROM _timescaledb_config.hypertable h
@@ -72,6 +72,74 @@ JOIN pg_catalog.pg_namespace cn ON cn.oid = cc.relnamespace
 LEFT JOIN pg_catalog.pg_tablespace t ON t.oid = cc.reltablespace
 LEFT JOIN _timescaledb_config.chunk k ON k.relid = s.chunk;
 
+-- A list of columns and their order as the option takes it.
+CREATE FUNCTION _timescaledb_functions.order_text(columns name[], descending bool[], nulls_first bool[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (
+        SELECT pg_catalog.string_agg(
+            pg_catalog.quote_ident(u.name)
+                || CASE WHEN u.descending THEN ' DESC' ELSE '' END
+                || CASE WHEN u.nulls_first = u.descending THEN '' WHEN u.descending THEN ' NULLS LAST' ELSE ' NULLS FIRST' END,
+            ', ' ORDER BY u.ordinality)
+        FROM ROWS FROM (pg_catalog.unnest(columns), pg_catalog.unnest(descending), pg_catalog.unnest(nulls_first))
+            WITH ORDINALITY AS u (name, descending, nulls_first, ordinality));
+
+-- Settings that nobody gave are chosen when a chunk is compressed: they are NULL here, and said of the chunk below.
+CREATE VIEW timescaledb_information.hypertable_columnstore_settings AS
+SELECT h.relid AS hypertable,
+    (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.ordinality)
+        FROM pg_catalog.unnest(s.segmentby) WITH ORDINALITY AS u (name, ordinality)) AS segmentby,
+    _timescaledb_functions.order_text(s.orderby, s.orderby_desc, s.orderby_nulls_first) AS orderby,
+    CASE WHEN d.key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN s.compress_interval::text
+        ELSE pg_catalog.make_interval(days => (s.compress_interval / 86400000000)::int,
+            secs => (s.compress_interval % 86400000000)::double precision / 1000000)::text END AS compress_interval_length,
+    _timescaledb_functions.sparse_index_json(s.sparse_index) AS index
+FROM _timescaledb_config.columnstore s
+JOIN _timescaledb_config.hypertable h ON h.id = s.hypertable_id
+JOIN _timescaledb_config.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1;
+
+CREATE VIEW timescaledb_information.hypertable_compression_settings AS
+SELECT * FROM timescaledb_information.hypertable_columnstore_settings;
+
+CREATE VIEW timescaledb_information.chunk_columnstore_settings AS
+SELECT h.relid AS hypertable,
+    p.relid AS chunk,
+    (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(p.columns[u.position]), ', ' ORDER BY u.ordinality)
+        FROM pg_catalog.unnest(p.segmentby) WITH ORDINALITY AS u (position, ordinality)) AS segmentby,
+    _timescaledb_functions.order_text(
+        ARRAY(SELECT p.columns[u.position] FROM pg_catalog.unnest(p.orderby) WITH ORDINALITY AS u (position, ordinality) ORDER BY u.ordinality),
+        p.orderby_desc, p.orderby_nulls_first) AS orderby,
+    _timescaledb_functions.sparse_index_json(s.sparse_index) AS index
+FROM _timescaledb_config.columnar_chunk p
+JOIN _timescaledb_config.chunk k ON k.relid = p.relid
+JOIN _timescaledb_config.hypertable h ON h.id = k.hypertable_id
+LEFT JOIN _timescaledb_config.columnstore s ON s.hypertable_id = h.id
+WHERE p.compressed;
+
+CREATE VIEW timescaledb_information.chunk_compression_settings AS
+SELECT * FROM timescaledb_information.chunk_columnstore_settings;
+
+-- One row per column that rows are kept apart or ordered by.
+CREATE VIEW timescaledb_information.compression_settings AS
+SELECT n.nspname AS hypertable_schema,
+    c.relname AS hypertable_name,
+    u.name AS attname,
+    CASE WHEN u.segment THEN u.ordinality::smallint END AS segmentby_column_index,
+    CASE WHEN NOT u.segment THEN u.ordinality::smallint END AS orderby_column_index,
+    NOT u.descending AS orderby_asc,
+    u.nulls_first AS orderby_nullsfirst
+FROM _timescaledb_config.columnstore s
+JOIN _timescaledb_config.hypertable h ON h.id = s.hypertable_id
+JOIN pg_catalog.pg_class c ON c.oid = h.relid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT true AS segment, g.name, NULL::bool AS descending, NULL::bool AS nulls_first, g.ordinality
+    FROM pg_catalog.unnest(s.segmentby) WITH ORDINALITY AS g (name, ordinality)
+    UNION ALL
+    SELECT false, o.name, o.descending, o.nulls_first, o.ordinality
+    FROM ROWS FROM (pg_catalog.unnest(s.orderby), pg_catalog.unnest(s.orderby_desc), pg_catalog.unnest(s.orderby_nulls_first))
+        WITH ORDINALITY AS o (name, descending, nulls_first, ordinality)) u;
+
 CREATE VIEW _timescaledb_catalog.hypertable AS
 SELECT h.id,
     n.nspname AS schema_name,
@@ -82,12 +150,14 @@ SELECT h.id,
     '_timescaledb_functions'::name AS chunk_sizing_func_schema,
     'calculate_chunk_interval'::name AS chunk_sizing_func_name,
     0::bigint AS chunk_target_size,
-    0::smallint AS compression_state,
-    NULL::int AS compressed_hypertable_id,
+    (s.hypertable_id IS NOT NULL)::int::smallint AS compression_state,
+    -- There is no such hypertable; clients ask whether this is NULL.
+    -s.hypertable_id AS compressed_hypertable_id,
     0 AS status
 FROM _timescaledb_config.hypertable h
 JOIN pg_catalog.pg_class c ON c.oid = h.relid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN _timescaledb_config.columnstore s ON s.hypertable_id = h.id;
 
 CREATE VIEW _timescaledb_catalog.dimension AS
 SELECT d.id,
@@ -101,7 +171,8 @@ SELECT d.id,
     CASE WHEN d.num_slices IS NULL THEN d.partitioning_func
         ELSE coalesce(d.partitioning_func, 'get_partition_hash') END AS partitioning_func,
     d.interval_length,
-    NULL::bigint AS compress_interval_length,
+    CASE WHEN d.ordinal = 1 THEN (SELECT s.compress_interval FROM _timescaledb_config.columnstore s
+        WHERE s.hypertable_id = d.hypertable_id) END AS compress_interval_length,
     d.integer_now_func_schema,
     d.integer_now_func
 FROM _timescaledb_config.hypertable_dimension d;
@@ -136,14 +207,16 @@ SELECT k.id,
     k.hypertable_id,
     n.nspname AS schema_name,
     c.relname AS table_name,
-    NULL::int AS compressed_chunk_id,
+    -- As for hypertables: batches are in no chunk of their own.
+    CASE WHEN p.compressed THEN -k.id END AS compressed_chunk_id,
     false AS dropped,
-    0 AS status,
+    CASE WHEN p.compressed THEN _timescaledb_functions.chunk_status(k.relid) ELSE 0 END AS status,
     false AS osm_chunk,
     k.creation_time
 FROM _timescaledb_config.chunk k
 JOIN pg_catalog.pg_class c ON c.oid = k.relid AND c.relispartition
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN _timescaledb_config.columnar_chunk p ON p.relid = k.relid;
 
 CREATE VIEW _timescaledb_catalog.tablespace AS
 SELECT (pg_catalog.row_number() OVER (ORDER BY hypertable_id, ordinal))::int AS id, hypertable_id, tablespace_name

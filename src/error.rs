@@ -46,6 +46,10 @@ impl SqlState {
     pub const UNDEFINED_TABLE: Self = Self("42P01");
     /// undefined_column
     pub const UNDEFINED_COLUMN: Self = Self("42703");
+    /// duplicate_column
+    pub const DUPLICATE_COLUMN: Self = Self("42701");
+    /// reserved_name
+    pub const RESERVED_NAME: Self = Self("42939");
     /// undefined_object
     pub const UNDEFINED_OBJECT: Self = Self("42704");
     /// undefined_function

@@ -4,7 +4,7 @@ use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 
 use super::chunk::any_arg;
 use crate::chunk::list::Located;
-use crate::chunk::{attach, list, merge, place, split};
+use crate::chunk::{attach, list, merge, place, size, split};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
 use crate::pg::relation::{name_string, relation_name, schema_name};
@@ -147,11 +147,12 @@ sql_function!(
 );
 
 sql_function!(
-    /// `_timescaledb_functions.chunk_status(chunk)`: no bit of it is set for a chunk that holds rows.
+    /// `_timescaledb_functions.chunk_status(chunk)`
     tsc_chunk_status,
     |args| -> i32 {
-        list::require(args.require(0, "chunk")?)?;
-        Ok(Some(0))
+        let chunk = args.require(0, "chunk")?;
+        list::require(chunk)?;
+        Ok(Some(size::status(chunk)))
     }
 );
 

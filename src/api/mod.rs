@@ -7,6 +7,7 @@ mod catalog;
 mod chunk;
 mod chunk_change;
 mod columnstore;
+mod columnstore_stats;
 mod hypertable;
 mod replication;
 mod size;
@@ -17,6 +18,7 @@ extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["sche
 extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_chunk.sql", name = "functions_chunk", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_columnstore.sql", name = "functions_columnstore", requires = ["functions_chunk"]);
+extension_sql_file!("../../sql/functions_columnstore_stats.sql", name = "functions_columnstore_stats", requires = ["functions_chunk"]);
 extension_sql_file!("../../sql/functions_size.sql", name = "functions_size", requires = ["functions_chunk"]);
 extension_sql_file!("../../sql/functions_tablespace.sql", name = "functions_tablespace", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_admin.sql", name = "functions_admin", requires = ["functions_hypertable"]);
@@ -25,4 +27,4 @@ extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket",
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_time_internal.sql", name = "time_internal", requires = ["schemas"]);
-extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_chunk"]);
+extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_columnstore_stats"]);

@@ -9,6 +9,7 @@ use crate::pg::table::{Key, Row, Table, datum};
 
 const TABLE: &str = "columnar_chunk";
 const BY_RELID: Option<&str> = Some("columnar_chunk_pkey");
+const BY_BATCHES: Option<&str> = Some("columnar_chunk_batches_key");
 
 /// A column that batches are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,14 @@ pub fn find(relid: pg_sys::Oid) -> Option<ColumnarChunk> {
     table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row)
 }
 
+/// The columnar parts of a hypertable's chunks, in no order.
+pub fn of_hypertable(hypertable_id: i32) -> Vec<ColumnarChunk> {
+    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let chunks = super::chunk::of_hypertable(hypertable_id);
+    let find = |relid| table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row);
+    chunks.into_iter().filter_map(|chunk| find(chunk.relid)).collect()
+}
+
 /// Enters or replaces the columnar part of a chunk, whose lock the caller holds. Plans that read the chunk are made anew.
 pub fn put(chunk: &ColumnarChunk) {
     let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
@@ -114,10 +123,17 @@ pub fn put(chunk: &ColumnarChunk) {
     cache::invalidate(chunk.relid);
 }
 
-/// Removes the row of a chunk, if it has one.
+/// Removes the row of a chunk, or of the chunk whose batch table the relation is, if it has one.
 pub fn delete(relid: pg_sys::Oid) {
     let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
-    table.scan(BY_RELID, &[Key::Oid(1, relid)]).iter().for_each(|row| table.delete(row));
+    let mut rows = table.scan(BY_RELID, &[Key::Oid(1, relid)]);
+    rows.extend(table.scan(BY_BATCHES, &[Key::Oid(2, relid)]));
+    for row in &rows {
+        table.delete(row);
+        if let Some(chunk) = row.get::<pg_sys::Oid>(0).filter(|chunk| *chunk != relid) {
+            cache::invalidate(chunk);
+        }
+    }
 }
 
 /// All chunks that have a columnar part.

@@ -106,6 +106,7 @@ pub fn delete(relid: pg_sys::Oid) -> bool {
         if let Some(id) = row.get::<i32>(0) {
             dimension::delete_of_hypertable(id);
             super::chunk::delete_of_hypertable(id);
+            super::columnstore::delete(id);
             super::tablespace::delete_of_hypertable(id);
         }
         table.delete(row);

@@ -5,6 +5,7 @@
 pub mod cache;
 pub mod chunk;
 pub mod columnar_chunk;
+pub mod columnstore;
 pub mod dimension;
 pub mod hypertable;
 pub mod tablespace;

@@ -6,7 +6,7 @@ use pgrx::{JsonB, pg_sys};
 use tsc_kernel::axis::{Axis, Slice};
 
 use super::list::{self, Located};
-use super::{drop::refuse_part, window};
+use super::{drop::refuse_part, row_form, window};
 use crate::catalog::chunk as chunk_catalog;
 use crate::catalog::dimension::Dimension;
 use crate::error::{Error, Result, SqlState};
@@ -20,6 +20,7 @@ pub fn detach(relid: pg_sys::Oid) -> Result<()> {
     let located = list::require(relid)?;
     acl::require_owner(located.hypertable.relid)?;
     refuse_part(&located.chunk, "detach")?;
+    row_form::require(relid, "detach")?;
     spi::execute(&format!("ALTER TABLE {} DETACH PARTITION {}", qualified(located.hypertable.relid)?, qualified(relid)?))?;
     chunk_catalog::delete(relid);
     table::command_counter_increment();

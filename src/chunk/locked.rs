@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use tsc_kernel::axis::Slice;
 
 use super::list::{self, Chunk, HashPart, Located};
+use super::row_form;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::acl;
 use crate::pg::partition_change::{check_not_in_use, lock};
@@ -21,15 +22,16 @@ pub struct LockedSlice {
 }
 
 impl LockedSlice {
-    /// Takes AccessExclusiveLock on the partition and its chunks; the caller holds it on the hypertable.
-    pub fn lock(located: &Located, command: &std::ffi::CStr) -> Self {
+    /// Takes AccessExclusiveLock on the partition and its chunks, which must be in row form; the caller holds it on the hypertable.
+    pub fn lock(located: &Located, command: &std::ffi::CStr, action: &str) -> Result<Self> {
         let table = located.chunk.table;
         lock(table, pg_sys::AccessExclusiveLock);
         let chunks: Vec<Chunk> = list::of_hypertable(&located.hypertable).into_iter().filter(|chunk| chunk.table == table).collect();
         for chunk in &chunks {
             check_not_in_use(&Relation::open(chunk.relid, pg_sys::AccessExclusiveLock), command);
+            row_form::require_locked(chunk.relid, action)?;
         }
-        Self { table, slice: located.chunk.slice, chunks }
+        Ok(Self { table, slice: located.chunk.slice, chunks })
     }
 
     /// How the slice is divided.

@@ -42,7 +42,7 @@ fn too_few() -> Error {
 /// The slices in which the chunks lie, in the order of their first mention, locked.
 fn slices(first: &Located, others: &[pg_sys::Oid]) -> Result<Vec<LockedSlice>> {
     let mut seen = vec![first.chunk.relid];
-    let mut slices = vec![LockedSlice::lock(first, c"merge_chunks")];
+    let mut slices = vec![LockedSlice::lock(first, c"merge_chunks", "merge")?];
     for relid in others {
         let located = list::require(*relid)?;
         if located.hypertable.relid != first.hypertable.relid {
@@ -60,7 +60,7 @@ fn slices(first: &Located, others: &[pg_sys::Oid]) -> Result<Vec<LockedSlice>> {
         }
         seen.push(*relid);
         if !slices.iter().any(|slice| slice.table == located.chunk.table) {
-            slices.push(LockedSlice::lock(&located, c"merge_chunks"));
+            slices.push(LockedSlice::lock(&located, c"merge_chunks", "merge")?);
         }
     }
     check_shapes(&slices, &seen)?;

@@ -7,6 +7,7 @@ pub mod list;
 pub mod locked;
 pub mod merge;
 pub mod place;
+pub mod row_form;
 pub mod size;
 pub mod split;
 pub mod window;

@@ -2,7 +2,8 @@
 
 use pgrx::pg_sys;
 
-use super::list;
+use super::{list, row_form};
+use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, qualified_name, quote_identifier, relation_name};
 use crate::pg::{acl, ffi, function, spi};
@@ -28,8 +29,15 @@ pub fn move_chunk(
     }
     let order = order.map(|order| chunk_index(relid, located.hypertable.relid, order)).transpose()?;
     let relation = Relation::open(relid, pg_sys::AccessExclusiveLock);
-    let indexes = relation.index_oids();
+    let mut indexes = relation.index_oids();
     drop(relation);
+    if order.is_some() {
+        row_form::require(relid, "reorder")?;
+    }
+    if let Some(part) = columnar_chunk::find(relid) {
+        indexes.extend(Relation::open(part.batches, pg_sys::AccessExclusiveLock).index_oids());
+    }
+    // The batches follow the chunk; see the hook on ALTER TABLE.
     spi::execute(&format!("ALTER TABLE {} SET TABLESPACE {}", qualified(relid)?, quote_identifier(tablespace)))?;
     for index in indexes {
         spi::execute(&format!("ALTER INDEX {} SET TABLESPACE {}", qualified(index)?, quote_identifier(index_tablespace)))?;
@@ -41,6 +49,7 @@ pub fn move_chunk(
 pub fn reorder(relid: pg_sys::Oid, index: Option<pg_sys::Oid>, verbose: bool) -> Result<()> {
     let located = list::require(relid)?;
     acl::require_owner(located.hypertable.relid)?;
+    row_form::require(relid, "reorder")?;
     let index = match index {
         Some(index) => chunk_index(relid, located.hypertable.relid, index)?,
         None => clustered_index(relid)?,

@@ -26,7 +26,7 @@ pub fn split(relid: pg_sys::Oid, split_at: Given) -> Result<()> {
     let at = split_point(hypertable.time(), axis, located.chunk.slice, split_at)?;
     let root = Relation::open(hypertable.relid, pg_sys::AccessExclusiveLock);
     partition_change::check_not_in_use(&root, c"split_chunk");
-    let old = LockedSlice::lock(&located, c"split_chunk");
+    let old = LockedSlice::lock(&located, c"split_chunk", "split")?;
     if old.chunks.len() > 1 {
         guard::notice("splitting the other hash partitions of the same time range as well");
     }

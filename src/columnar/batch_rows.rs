@@ -4,16 +4,16 @@ use pgrx::pg_sys;
 
 use super::batch_writer::BatchWriter;
 use super::builder::{Batch, Builder, Cut};
+use super::row_sorter::RowSorter;
 use crate::pg::guard::guard;
-use crate::pg::sort::Sorter;
 use crate::pg::{context, ffi};
 
 /// Writes sorted rows as batches.
-pub fn write(sorter: &mut Sorter, builder: &mut Builder, writer: &mut BatchWriter) {
+pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
     let mut batch = Batch::default();
     loop {
         // SAFETY: references only on the frames that an ERROR jumps over; scraps go with the temporary context.
-        let rows = unsafe { guard(|| fill(sorter, builder)) };
+        let rows = context::with_temporary(|| unsafe { guard(|| fill(sorter, builder)) });
         if rows == 0 {
             return;
         }
@@ -29,15 +29,14 @@ pub fn write(sorter: &mut Sorter, builder: &mut Builder, writer: &mut BatchWrite
 ///
 /// # Safety
 /// May jump.
-unsafe fn fill(sorter: &mut Sorter, builder: &mut Builder) -> usize {
+unsafe fn fill(sorter: &mut RowSorter, builder: &mut Builder) -> usize {
     // SAFETY: the sorter's rows are rows of the chunk.
     unsafe {
         loop {
             if pg_sys::InterruptPending != 0 {
                 ffi::raw::ProcessInterrupts();
             }
-            let Some(slot) = sorter.peek() else { return builder.next_cut() };
-            let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
+            let Some((values, nulls)) = sorter.peek() else { return builder.next_cut() };
             if let Cut::Rows(rows) = builder.cut_before(values, nulls) {
                 return rows;
             }

@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 use tsc_codec::bloom::Bloom;
 use tsc_codec::zone::{ColumnZone, ZoneMap, ZoneSum, ZoneValue};
 use tsc_codec::{BATCH_ROWS, Column as Data};
+use tsc_kernel::select::order_floats;
 
 use super::image::Image;
 use super::layout::Column;
@@ -243,10 +244,11 @@ impl Building {
         let mut hashes = Vec::new();
         // SAFETY: the caller's promise.
         unsafe {
-            if self.column.kind.is_word() && self.bloom.is_none() && matches!(self.order, Order::Signed) {
-                self.word_bounds(&mut bounds);
-            } else {
-                self.value_bounds(&mut bounds, &mut hashes);
+            match self.order {
+                Order::Signed if self.has_plain_bounds() => self.word_bounds(&mut bounds),
+                Order::Float8 if self.has_plain_bounds() => self.float_bounds(&mut bounds, |word| f64::from_bits(word as u64)),
+                Order::Float4 if self.has_plain_bounds() => self.float_bounds(&mut bounds, |word| f32::from_bits(word as u32).into()),
+                _ => self.value_bounds(&mut bounds, &mut hashes),
             }
         }
         let range = if matches!(self.order, Order::None) { None } else { bounds.least.zip(bounds.greatest) };
@@ -262,6 +264,30 @@ impl Building {
             bloom: self.bloom.map(|_| Bloom::build(&hashes)),
         };
         (zone, bounds)
+    }
+
+    /// Nothing but the least and the greatest word is asked for.
+    fn has_plain_bounds(&self) -> bool {
+        self.column.kind.is_word() && self.bloom.is_none()
+    }
+
+    fn float_bounds(&self, bounds: &mut Bounds, read: impl Fn(i64) -> f64) {
+        let words = &self.batch.words;
+        let Some(first) = words.first() else { return };
+        let (mut least, mut greatest) = ((0, read(*first)), (0, read(*first)));
+        for (index, word) in words.iter().enumerate() {
+            let value = read(*word);
+            if order_floats(value, least.1) == Ordering::Less {
+                least = (index, value);
+            }
+            if order_floats(value, greatest.1) == Ordering::Greater {
+                greatest = (index, value);
+            }
+        }
+        bounds.least = Some(least.0);
+        bounds.greatest = Some(greatest.0);
+        // Equal numbers may have different images (0 and -0), so the words tell whether there is but one.
+        bounds.runs += if words.iter().all(|word| word == first) { 1 } else { 2 };
     }
 
     fn word_bounds(&self, bounds: &mut Bounds) {

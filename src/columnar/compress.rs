@@ -12,15 +12,16 @@ use pgrx::pg_sys;
 use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
+use super::fold::fold;
 use super::part::{LockedChunk, already, check_indexes, delete_rows, drop_batches, scan_batches};
+use super::row_sorter::{OrderPart, RowSorter, Segments};
 use super::settings::{self, Settings};
 use super::shape::Shape;
 use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size;
-use crate::pg::sort::Sorter;
-use crate::pg::{context, ffi, live, table};
+use crate::pg::{context, ffi, live, standby, table};
 
 /// `compress_chunk`: compresses a chunk, or folds in the rows that came since.
 pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -> Result<()> {
@@ -30,7 +31,12 @@ pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -
     if chunk.is_compressed() && !recompress && is_empty(&chunk.relation) {
         return already(relid, "columnstore", !if_not_compressed);
     }
-    context::with_temporary(|| rewrite(&chunk, &settings))
+    context::with_temporary(|| {
+        if !recompress && chunk.is_compressed() && fold(&chunk, &settings)? {
+            return Ok(());
+        }
+        rewrite(&chunk, &settings)
+    })
 }
 
 fn not_enabled(chunk: &LockedChunk) -> Error {
@@ -54,16 +60,20 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
         Some(layout) if layout.compressed => columnar_chunk::find(relid).map(|entry| entry.before).unwrap_or_default(),
         _ => size::of_table(relid).unwrap_or_default(),
     };
-    let hypertable = chunk.located.hypertable.id;
     let shape = Shape::new(&chunk.relation, settings)?;
-    let mut sorter = Sorter::new(&chunk.relation, &shape.sort_keys())?;
+    let mut sorter = prepare(chunk, &shape)?;
     let rows = collect(chunk, &mut sorter);
     sorter.sort();
     // A new table for batches that every snapshot may see, or if there is none yet; else the old one.
-    let (target, mode) = match &chunk.layout {
-        Some(old) if !rows.visible_to_all && shape.fits(old) => (Rc::clone(old), Mode::Indexed),
-        Some(_) if !rows.visible_to_all => return Err(old_snapshots(relid)),
-        _ => (shape.create(&chunk.relation, hypertable, before)?, if rows.visible_to_all { Mode::Frozen } else { Mode::Unindexed }),
+    let (shape, target, mode) = match &chunk.layout {
+        Some(old) if !rows.visible_to_all => {
+            let shape = Shape::within(&chunk.relation, settings, old).ok_or_else(|| old_snapshots(relid))?;
+            (shape, Rc::clone(old), Mode::Indexed)
+        }
+        _ => {
+            let target = shape.create(&chunk.relation, chunk.located.hypertable.id, before)?;
+            (shape, target, if rows.visible_to_all { Mode::Frozen } else { Mode::Unindexed })
+        }
     };
     let mut writer = BatchWriter::open(&target, mode);
     write(&mut sorter, &mut shape.builder(&chunk.relation, &target), &mut writer);
@@ -79,6 +89,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
         chunk.lock_out_readers(c"compress_chunk");
     }
     if rows.visible_to_all {
+        standby::conflict(&chunk.relation, rows.newest);
         chunk.empty_heap();
         chunk.reindex();
         if let Some(old) = &chunk.layout {
@@ -95,43 +106,88 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// Looks at all rows, for their segments and the range of their order, and makes a sorter for them.
+fn prepare(chunk: &LockedChunk, shape: &Shape) -> Result<RowSorter> {
+    let mut segments = Segments::new(shape);
+    let attribute = OrderPart::attribute(shape, &chunk.relation);
+    let (mut least, mut greatest) = (i64::MAX, i64::MIN);
+    let wanted = shape.keys().iter().map(|key| shape.columns[*key].attribute).max().unwrap_or(0);
+    each_row(chunk, wanted, &mut |values, nulls, _| {
+        // SAFETY: a row of the chunk with all keys read.
+        unsafe {
+            segments.id(values, nulls);
+            if let Some(attribute) = attribute {
+                let value = (*values.add(attribute)).value() as i64;
+                (least, greatest) = (least.min(value), greatest.max(value));
+            }
+        }
+    });
+    let order = OrderPart::new(shape, &chunk.relation, least.min(greatest), greatest, segments.count());
+    // SAFETY: reads a setting.
+    RowSorter::new(&chunk.relation, shape, segments, true, order, unsafe { pg_sys::maintenance_work_mem })
+}
+
+/// Where a row is.
+#[derive(Clone, Copy)]
+enum Place {
+    Heap(pg_sys::ItemPointerData),
+    Batch,
+}
+
+/// Calls `each` with the columns up to `attributes` of every live row of both parts. Returns whether every snapshot sees the
+/// same rows, the newest transaction that matters to that (see [`live::Found`]), and where the batches are.
+fn each_row(
+    chunk: &LockedChunk,
+    attributes: i16,
+    each: &mut impl FnMut(*const pg_sys::Datum, *const bool, Place),
+) -> (bool, pg_sys::TransactionId, Vec<pg_sys::ItemPointerData>) {
+    let heap = live::scan(&chunk.relation, |slot| {
+        // SAFETY: a row of the chunk.
+        unsafe {
+            if (*slot).tts_nvalid < attributes {
+                ffi::raw::slot_getsomeattrs_int(slot, attributes.into());
+            }
+            each((*slot).tts_values, (*slot).tts_isnull, Place::Heap((*slot).tts_tid));
+        }
+    });
+    let mut tids = Vec::new();
+    let Some(layout) = &chunk.layout else { return (heap.visible_to_all, heap.newest, tids) };
+    let slot = crate::pg::slot::Virtual::new(&chunk.relation);
+    let batches = scan_batches(layout, |batch| {
+        tids.push(batch.tid());
+        for row in 0..batch.rows() {
+            // SAFETY: the slot has an element for each attribute of the chunk.
+            unsafe {
+                let (values, nulls) = slot.arrays();
+                batch.row(row, values, nulls);
+                each(values.as_ptr(), nulls.as_ptr(), Place::Batch);
+            }
+        }
+    });
+    slot.end();
+    (heap.visible_to_all && batches.visible_to_all, live::newer(heap.newest, batches.newest), tids)
+}
+
 /// What [`collect`] found.
 struct Collected {
     visible_to_all: bool,
+    newest: pg_sys::TransactionId,
     row_tids: Vec<pg_sys::ItemPointerData>,
     batch_tids: Vec<pg_sys::ItemPointerData>,
 }
 
 /// Gives all rows of both parts to the sorter.
-fn collect(chunk: &LockedChunk, sorter: &mut Sorter) -> Collected {
-    let mut collected = Collected { visible_to_all: true, row_tids: Vec::new(), batch_tids: Vec::new() };
-    let tids = &mut collected.row_tids;
-    let found = live::scan(&chunk.relation, |slot| {
-        // SAFETY: a row of the chunk.
-        unsafe {
-            tids.push((*slot).tts_tid);
-            sorter.push(slot);
+fn collect(chunk: &LockedChunk, sorter: &mut RowSorter) -> Collected {
+    let attributes = chunk.relation.attributes().len() as i16;
+    let mut row_tids = Vec::new();
+    let (visible_to_all, newest, batch_tids) = each_row(chunk, attributes, &mut |values, nulls, place| {
+        if let Place::Heap(tid) = place {
+            row_tids.push(tid);
         }
+        // SAFETY: a row of the chunk.
+        unsafe { sorter.push(values, nulls) };
     });
-    collected.visible_to_all = found.visible_to_all;
-    if let Some(layout) = &chunk.layout {
-        let slot = crate::pg::slot::Virtual::new(&chunk.relation);
-        let tids = &mut collected.batch_tids;
-        let found = scan_batches(layout, |batch| {
-            tids.push(batch.tid());
-            for row in 0..batch.rows() {
-                // SAFETY: the slot has an element for each attribute of the chunk.
-                unsafe {
-                    let (values, nulls) = slot.arrays();
-                    batch.row(row, values, nulls);
-                    sorter.push(slot.stored());
-                }
-            }
-        });
-        slot.end();
-        collected.visible_to_all &= found.visible_to_all;
-    }
-    collected
+    Collected { visible_to_all, newest, row_tids, batch_tids }
 }
 
 fn old_snapshots(relid: pg_sys::Oid) -> Error {

@@ -7,30 +7,35 @@
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use tsc_kernel::axis::Axis;
 
 use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
 use super::layout::{self, Layout};
+use super::row_sorter::{OrderPart, RowSorter, Segments};
 use super::settings;
 use super::shape::Shape;
 use crate::catalog::columnar_chunk;
-use crate::chunk::list;
+use crate::chunk::list::{self, Located};
 use crate::error::Result;
+use crate::pg::ffi::raw;
 use crate::pg::relation::Relation;
 use crate::pg::size::Size;
-use crate::pg::sort::Sorter;
-use crate::pg::{context, ffi, table};
+use crate::pg::{axis, context, ffi, table};
 
 /// Chunks that are written at once.
 const MOST_CHUNKS: usize = 8;
+
+/// Segments of a chunk whose order by time is kept in the integer that rows are sorted by.
+const MOST_SEGMENTS: usize = 1 << 23;
 
 /// Rows that wait for a chunk.
 struct ChunkWriter {
     relid: pg_sys::Oid,
     shape: Shape,
     layout: Rc<Layout>,
-    sorter: Sorter,
+    sorter: RowSorter,
 }
 
 /// Rows that wait. Nothing happens when it is dropped but that its memory is freed.
@@ -100,7 +105,13 @@ impl Direct {
     pub unsafe fn push(&mut self, relid: pg_sys::Oid, row: *mut pg_sys::TupleTableSlot) {
         if let Some(writer) = self.writers.iter_mut().rev().find(|writer| writer.relid == relid) {
             // SAFETY: the caller's promise.
-            unsafe { writer.sorter.push(row) };
+            unsafe {
+                let columns = (*(*row).tts_tupleDescriptor).natts;
+                if i32::from((*row).tts_nvalid) < columns {
+                    raw::slot_getsomeattrs_int(row, columns);
+                }
+                writer.sorter.push((*row).tts_values, (*row).tts_isnull);
+            }
         }
     }
 
@@ -143,18 +154,36 @@ fn open(relid: pg_sys::Oid) -> Result<Option<ChunkWriter>> {
     let Some(located) = list::find(relid) else { return Ok(None) };
     let relation = Relation::open(relid, pg_sys::RowExclusiveLock);
     let Some(settings) = settings::resolve(&located.hypertable, relid)? else { return Ok(None) };
-    let shape = Shape::new(&relation, &settings)?;
-    let layout = match layout::find(relid) {
-        Some(layout) if shape.fits(&layout) => layout,
-        Some(_) => return Ok(None),
-        None if is_new(&relation) => create(&relation, &shape, located.hypertable.id)?,
+    let (shape, layout) = match layout::find(relid) {
+        Some(layout) => match Shape::within(&relation, &settings, &layout) {
+            Some(shape) => (shape, layout),
+            None => return Ok(None),
+        },
+        None if is_new(&relation) => {
+            let shape = Shape::new(&relation, &settings)?;
+            let layout = create(&relation, &shape, located.hypertable.id)?;
+            (shape, layout)
+        }
         None => return Ok(None),
     };
     // SAFETY: reads a setting.
     let memory = unsafe { pg_sys::maintenance_work_mem };
-    let sorter = Sorter::within(&relation, &shape.sort_keys(), memory)?;
+    // Segments come out as they are first seen: only a look at all rows beforehand could tell their order.
+    let order = order_part(&located, &relation, &shape);
+    let sorter = RowSorter::new(&relation, &shape, Segments::new(&shape), false, order, memory)?;
     // The statement keeps the chunk open, and with it the descriptor that the sorter refers to.
     Ok(Some(ChunkWriter { relid, shape, layout, sorter }))
+}
+
+/// Time, which the chunk's slice bounds, if it is what batches are ordered by.
+fn order_part(located: &Located, relation: &Relation, shape: &Shape) -> Option<OrderPart> {
+    let time = located.hypertable.time();
+    let is_time = shape.orderby.first().is_some_and(|order| shape.columns[order.column].name == time.column);
+    let slice = located.chunk.slice;
+    let axis = time.axis().filter(|axis| *axis != Axis::Uuid)?;
+    let datum = |position: i64| axis::datum(axis, position).value() as i64;
+    let (first, last) = (datum(slice.start?), datum(slice.end? - 1));
+    if is_time { OrderPart::new(shape, relation, first, last, MOST_SEGMENTS) } else { None }
 }
 
 /// True if nobody else can see the chunk.

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use pgrx::pg_sys;
+use tsc_kernel::select::order_floats;
 
 use crate::pg::ffi;
 
@@ -68,8 +69,8 @@ impl Order {
     pub unsafe fn compare(self, left: pg_sys::Datum, right: pg_sys::Datum) -> Ordering {
         match self {
             Self::Signed => (left.value() as i64).cmp(&(right.value() as i64)),
-            Self::Float8 => compare_floats(f64::from_bits(left.value() as u64), f64::from_bits(right.value() as u64)),
-            Self::Float4 => compare_floats(f32::from_bits(left.value() as u32).into(), f32::from_bits(right.value() as u32).into()),
+            Self::Float8 => order_floats(f64::from_bits(left.value() as u64), f64::from_bits(right.value() as u64)),
+            Self::Float4 => order_floats(f32::from_bits(left.value() as u32).into(), f32::from_bits(right.value() as u32).into()),
             Self::Function(function, collation) => {
                 // SAFETY: the caller's promise; the function is that of the type.
                 let order = unsafe { ffi::raw::FunctionCall2Coll(function, collation, left, right) };
@@ -78,11 +79,6 @@ impl Order {
             Self::None => Ordering::Equal,
         }
     }
-}
-
-/// PostgreSQL's order of floats: all NaNs are equal and greater than anything else (`float8_cmp_internal`).
-pub fn compare_floats(left: f64, right: f64) -> Ordering {
-    left.partial_cmp(&right).unwrap_or_else(|| left.is_nan().cmp(&right.is_nan()))
 }
 
 /// What can be summed of a type.

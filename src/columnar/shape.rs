@@ -28,7 +28,19 @@ pub struct Shape {
 impl Shape {
     /// The shape that settings give to a chunk.
     pub fn new(relation: &Relation, settings: &Settings) -> Result<Self> {
-        let columns = layout::columns_of(relation);
+        Self::of_columns(layout::columns_of(relation), settings)
+    }
+
+    /// The same with columns where a batch table has them; None if it lacks one, or sorts otherwise.
+    pub fn within(relation: &Relation, settings: &Settings, old: &Layout) -> Option<Self> {
+        let has = |column: Column| old.columns.iter().any(|known| known.attribute == column.attribute && known.block != 0);
+        if !layout::columns_of(relation).into_iter().all(has) {
+            return None;
+        }
+        Self::of_columns(old.columns.clone(), settings).ok().filter(|shape| shape.fits(old))
+    }
+
+    fn of_columns(columns: Vec<Column>, settings: &Settings) -> Result<Self> {
         let find = |name: &str| {
             columns.iter().position(|column| column.name == name).ok_or_else(|| {
                 Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" of the columnstore's settings does not exist"))
@@ -72,7 +84,7 @@ impl Shape {
     }
 
     /// True if batches of this shape fit into a batch table that is there.
-    pub fn fits(&self, old: &Layout) -> bool {
+    fn fits(&self, old: &Layout) -> bool {
         let columns = old.columns.iter().map(|column| column.name.as_str());
         let keys = old.keys[old.segments..].iter().map(|key| (key.column, key.descending, key.nulls_first));
         let segments = old.keys[..old.segments].iter().map(|key| key.column);

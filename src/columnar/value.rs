@@ -39,6 +39,21 @@ pub unsafe fn push(image: Image, data: &mut Data, value: pg_sys::Datum) {
     }
 }
 
+/// Appends the image of a value, with its length if that varies: equal bytes, equal values.
+///
+/// # Safety
+/// As [`push`].
+pub unsafe fn append_image(image: Image, value: pg_sys::Datum, to: &mut Vec<u8>) {
+    if image == Image::Word {
+        to.extend_from_slice(&value.value().to_ne_bytes());
+        return;
+    }
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(image, value) };
+    to.extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
+    to.extend_from_slice(bytes);
+}
+
 /// True if a value, or NULL, has the same image as that of the last row of a column.
 ///
 /// # Safety

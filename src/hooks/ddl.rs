@@ -4,6 +4,8 @@ use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::chunk::row_form;
+use crate::columnar::settings_change;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{self, TableOptions};
 use crate::hypertable::{ddl, dimensions};
@@ -55,7 +57,7 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
         let existed = (*statement).if_not_exists && resolve(relation, pg_sys::NoLock).is_some();
         forward();
         match resolve(relation, pg_sys::NoLock) {
-            Some(relid) if !existed => options.apply(relid),
+            Some(relid) if !existed => settings_change::create(relid, options.apply(relid)?),
             _ => Ok(()),
         }
     }
@@ -105,19 +107,24 @@ pub unsafe fn create_index(statement: *mut pg_sys::IndexStmt) -> Result<()> {
 ///
 /// # Safety
 /// A RenameStmt.
-pub unsafe fn rename(statement: *mut pg_sys::RenameStmt, forward: impl FnOnce()) {
+pub unsafe fn rename(statement: *mut pg_sys::RenameStmt, forward: impl FnOnce()) -> Result<()> {
     // SAFETY: the caller's promise; the names are read before the statement runs.
     unsafe {
         let statement = &*statement;
         let names = optional_string(statement.subname).zip(optional_string(statement.newname));
         let column_of = if statement.renameType == pg_sys::ObjectType::OBJECT_COLUMN { hypertable_of(statement.relation) } else { None };
+        if let (Some(hypertable), Some((_, to))) = (&column_of, &names) {
+            settings_change::check_new_column(hypertable, to)?;
+        }
         forward();
-        let Some((from, to)) = names else { return };
+        let Some((from, to)) = names else { return Ok(()) };
         if let Some(hypertable) = column_of {
             ddl::rename_column(&hypertable, &from, &to);
+            settings_change::rename_column(&hypertable, &from, &to);
         } else if statement.renameType == pg_sys::ObjectType::OBJECT_SCHEMA {
             hypertable_catalog::rename_schema(&from, &to);
         }
+        Ok(())
     }
 }
 
@@ -167,7 +174,22 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
         let is_table = statement.objtype == pg_sys::ObjectType::OBJECT_TABLE;
         let Some(hypertable) = (if is_table { hypertable_of(statement.relation) } else { None }) else {
             let touches = touched_by_partition_commands(statement);
+            let relid = if is_table { resolve(statement.relation, pg_sys::NoLock) } else { None };
+            let commands = list::pointers::<pg_sys::AlterTableCmd>(statement.cmds);
+            let copies: Vec<*mut pg_sys::AlterTableCmd> = commands
+                .iter()
+                .filter(|command| is_storage((***command).subtype))
+                .map(|command| ffi::copyObjectImpl((*command).cast()).cast())
+                .collect();
+            let detached = detached(&commands);
+            require_rows_of(&detached)?;
             forward();
+            require_rows_of(&detached)?;
+            for command in copies {
+                if let Some(relid) = relid {
+                    ddl::repeat_on_batches(relid, command);
+                }
+            }
             touches.iter().filter_map(|relid| cache::find(*relid)).for_each(|hypertable| ddl::sync_partitions(&hypertable));
             return Ok(());
         };
@@ -176,11 +198,14 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
         for command in &rest {
             check_command(&hypertable, *command)?;
         }
+        let detached = detached(&rest);
+        require_rows_of(&detached)?;
         // The statement may scribble on its commands; those to repeat are copied before.
         let copies: Vec<*mut pg_sys::AlterTableCmd> = rest.iter().map(|command| ffi::copyObjectImpl((*command).cast()).cast()).collect();
         if !rest.is_empty() {
             statement.cmds = list::from_pointers(rest);
             forward();
+            require_rows_of(&detached)?;
         }
         for command in options {
             set_options(hypertable.relid, command)?;
@@ -209,6 +234,34 @@ unsafe fn touched_by_partition_commands(statement: &pg_sys::AlterTableStmt) -> V
     }
 }
 
+/// Owner and storage: a chunk's batches share them.
+fn is_storage(subtype: Kind::Type) -> bool {
+    matches!(subtype, Kind::AT_ChangeOwner | Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged)
+}
+
+/// The partitions that commands detach.
+///
+/// # Safety
+/// Commands of an ALTER TABLE.
+unsafe fn detached(commands: &[*mut pg_sys::AlterTableCmd]) -> Vec<pg_sys::Oid> {
+    // SAFETY: the caller's promise; the definition of DETACH PARTITION is a PartitionCmd.
+    unsafe {
+        let detaches = commands.iter().filter(|command| (***command).subtype == Kind::AT_DetachPartition);
+        detaches.filter_map(|command| resolve((*(**command).def.cast::<pg_sys::PartitionCmd>()).name, pg_sys::NoLock)).collect()
+    }
+}
+
+/// A chunk that is no longer one has its rows in its heap. Asked before they are locked, so that DETACH CONCURRENTLY is refused as well,
+/// and again afterwards.
+fn require_rows_of(partitions: &[pg_sys::Oid]) -> Result<()> {
+    for partition in partitions {
+        for chunk in std::iter::once(*partition).chain(ddl::descendants(*partition, pg_sys::NoLock)) {
+            row_form::require(chunk, "detach")?;
+        }
+    }
+    Ok(())
+}
+
 fn is_partition_command(subtype: Kind::Type) -> bool {
     matches!(subtype, Kind::AT_AttachPartition | Kind::AT_DetachPartition | Kind::AT_DetachPartitionFinalize)
 }
@@ -220,7 +273,11 @@ unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTabl
     unsafe {
         let name = optional_string((*command).name).unwrap_or_default();
         match (*command).subtype {
-            Kind::AT_DropColumn => ddl::check_column_change(hypertable, &name, "drop"),
+            Kind::AT_AddColumn => settings_change::check_new_column(hypertable, &added_column(command)),
+            Kind::AT_DropColumn => {
+                ddl::check_column_change(hypertable, &name, "drop")?;
+                settings_change::check_drop_column(hypertable, &name)
+            }
             Kind::AT_AlterColumnType => ddl::check_column_change(hypertable, &name, "change the type of"),
             Kind::AT_DropNotNull => ddl::check_drop_not_null(hypertable, &name),
             Kind::AT_AddConstraint => {
@@ -239,6 +296,13 @@ unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTabl
 }
 
 /// # Safety
+/// An ADD COLUMN.
+unsafe fn added_column(command: *mut pg_sys::AlterTableCmd) -> String {
+    // SAFETY: the caller's promise: the definition is a ColumnDef.
+    unsafe { optional_string((*(*command).def.cast::<pg_sys::ColumnDef>()).colname) }.unwrap_or_default()
+}
+
+/// # Safety
 /// A SET or RESET of options on the hypertable.
 unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -> Result<()> {
     // SAFETY: the caller's promise.
@@ -246,7 +310,7 @@ unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -
         let reset = (*command).subtype == Kind::AT_ResetRelOptions;
         let (ours, rest) = with_options::split((*command).def.cast());
         crate::pg::acl::require_owner(relid)?;
-        with_options::alter(relid, &ours, reset)?;
+        settings_change::alter(relid, &with_options::alter(relid, &ours, reset)?)?;
         if rest.is_null() { Ok(()) } else { ddl::set_storage_options(&*dimensions::require(relid)?, rest, reset) }
     }
 }
@@ -259,9 +323,15 @@ unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd
     // SAFETY: the caller's promise.
     unsafe {
         match (*command).subtype {
-            Kind::AT_ChangeOwner => ddl::follow_owner(relid),
+            Kind::AT_ChangeOwner => {
+                ddl::follow_owner(relid);
+                ddl::repeat_on_batches(relid, command);
+            }
             Kind::AT_EnableRowSecurity | Kind::AT_DisableRowSecurity => ddl::follow_row_security(relid),
-            Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => ddl::repeat_on_chunks(relid, command, true),
+            Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => {
+                ddl::repeat_on_chunks(relid, command, true);
+                ddl::repeat_on_batches(relid, command);
+            }
             Kind::AT_ReplicaIdentity => {
                 // An index belongs to one table: a chunk takes its own part of the hypertable's.
                 crate::hypertable::replica_identity::follow(relid);

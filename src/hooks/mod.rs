@@ -7,6 +7,7 @@ mod paths;
 mod planner;
 mod relation_info;
 mod subscription;
+mod truncate;
 mod utility;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{ddl, subscription};
+use super::{ddl, subscription, truncate};
 use crate::columnar::ddl::{Watch, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -117,7 +117,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 forward();
                 return types::check_domain(statement.cast());
             }
-            pg_sys::NodeTag::T_RenameStmt => ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
             pg_sys::NodeTag::T_IndexStmt => {
                 ddl::create_index(statement.cast())?;
                 let watch = Watch::before_index(statement.cast())?;
@@ -132,6 +132,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(forward),
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
@@ -150,12 +151,13 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
         T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
-        T_RenameStmt, T_RuleStmt,
+        T_RenameStmt, T_RuleStmt, T_TruncateStmt,
     };
     matches!(
         tag,
         T_AlterDomainStmt
             | T_AlterEnumStmt
+            | T_TruncateStmt
             | T_DropTableSpaceStmt
             | T_CopyStmt
             | T_CreateStmt

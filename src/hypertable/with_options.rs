@@ -1,6 +1,6 @@
 //! The options `tsdb.*` and `timescaledb.*` of CREATE TABLE and ALTER TABLE.
 
-use pgrx::{PgLogLevel, pg_sys};
+use pgrx::pg_sys;
 
 use super::create::{self, Request};
 use super::interval::Given;
@@ -17,8 +17,79 @@ pub struct TableOptions {
     default_indexes: Option<bool>,
     associated_schema: Option<String>,
     associated_prefix: Option<String>,
-    /// Options of the columnstore that were given.
-    columnar: Vec<String>,
+    columnstore: ColumnstoreOptions,
+}
+
+/// A setting that an option changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change {
+    /// It was not mentioned.
+    #[default]
+    Keep,
+    /// `RESET`
+    Reset,
+    /// `SET`
+    To(String),
+}
+
+/// What options say of the columnstore, as they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnstoreOptions {
+    /// Whether it is to be on.
+    pub enable: Option<bool>,
+    /// The columns by which rows are kept apart.
+    pub segmentby: Change,
+    /// The order of rows.
+    pub orderby: Change,
+    /// Sparse indexes.
+    pub index: Change,
+    /// The length up to which chunks are merged.
+    pub compress_interval: Change,
+}
+
+impl ColumnstoreOptions {
+    /// True if something is set or reset, besides on and off.
+    pub fn changes_settings(&self) -> bool {
+        [&self.segmentby, &self.orderby, &self.index, &self.compress_interval].into_iter().any(|change| *change != Change::Keep)
+    }
+
+    /// True if something is set.
+    pub fn sets(&self) -> bool {
+        [&self.segmentby, &self.orderby, &self.index, &self.compress_interval].into_iter().any(|change| matches!(change, Change::To(_)))
+    }
+
+    /// # Safety
+    /// `option` is a DefElem of a name of the columnstore's.
+    unsafe fn add(&mut self, option: *mut pg_sys::DefElem, name: Name, reset: bool) -> Result<()> {
+        let change = match name {
+            Name::Columnstore if !reset => {
+                // SAFETY: the caller's promise; an ERROR if it is no boolean.
+                self.enable = Some(unsafe { ffi::defGetBoolean(option) });
+                return Ok(());
+            }
+            Name::SegmentBy => &mut self.segmentby,
+            Name::OrderBy => &mut self.orderby,
+            Name::SparseIndex => &mut self.index,
+            Name::CompressInterval if !reset => &mut self.compress_interval,
+            // SAFETY: the caller's promise.
+            _ => return Err(unsafe { fixed(option) }),
+        };
+        if *change != Change::Keep {
+            // SAFETY: the caller's promise.
+            return Err(Error::new(SqlState::SYNTAX_ERROR, format!("parameter \"{}\" is given twice", unsafe { full_name(option) })));
+        }
+        // SAFETY: the caller's promise.
+        *change = if reset { Change::Reset } else { unsafe { text(option) }.map_or(Change::Reset, Change::To) };
+        Ok(())
+    }
+}
+
+/// # Safety
+/// `option` is a DefElem.
+unsafe fn fixed(option: *mut pg_sys::DefElem) -> Error {
+    // SAFETY: the caller's promise.
+    let name = unsafe { full_name(option) };
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("option {name} can't be changed"))
 }
 
 /// An option by its canonical name.
@@ -30,7 +101,11 @@ enum Name {
     DefaultIndexes,
     AssociatedSchema,
     AssociatedPrefix,
-    Columnar,
+    Columnstore,
+    SegmentBy,
+    OrderBy,
+    SparseIndex,
+    CompressInterval,
 }
 
 fn canonical(name: &str) -> Option<Name> {
@@ -41,21 +116,11 @@ fn canonical(name: &str) -> Option<Name> {
         "create_default_indexes" => Name::DefaultIndexes,
         "associated_schema" => Name::AssociatedSchema,
         "associated_table_prefix" => Name::AssociatedPrefix,
-        "columnstore"
-        | "enable_columnstore"
-        | "compress"
-        | "segmentby"
-        | "segment_by"
-        | "compress_segmentby"
-        | "orderby"
-        | "order_by"
-        | "compress_orderby"
-        | "index"
-        | "sparse_index"
-        | "compress_index"
-        | "compress_sparse_index"
-        | "compress_chunk_interval"
-        | "compress_chunk_time_interval" => Name::Columnar,
+        "columnstore" | "enable_columnstore" | "compress" => Name::Columnstore,
+        "segmentby" | "segment_by" | "compress_segmentby" => Name::SegmentBy,
+        "orderby" | "order_by" | "compress_orderby" => Name::OrderBy,
+        "index" | "sparse_index" | "compress_index" | "compress_sparse_index" => Name::SparseIndex,
+        "compress_chunk_interval" | "compress_chunk_time_interval" => Name::CompressInterval,
         _ => return None,
     })
 }
@@ -119,7 +184,7 @@ impl TableOptions {
                     Name::DefaultIndexes => read.default_indexes = Some(ffi::defGetBoolean(*option)),
                     Name::AssociatedSchema => read.associated_schema = text(*option),
                     Name::AssociatedPrefix => read.associated_prefix = text(*option),
-                    Name::Columnar => read.columnar.push(full_name(*option)),
+                    name => read.columnstore.add(*option, name, false)?,
                 }
             }
         }
@@ -130,17 +195,12 @@ impl TableOptions {
         Ok(read)
     }
 
-    /// Makes the table that CREATE TABLE made a hypertable.
-    pub fn apply(self, relid: pg_sys::Oid) -> Result<()> {
+    /// Makes the table that CREATE TABLE made a hypertable. Returns what is left to do: the columnstore's settings.
+    pub fn apply(self, relid: pg_sys::Oid) -> Result<ColumnstoreOptions> {
         let relation = Relation::open(relid, pg_sys::NoLock);
         let time_column = self.partition_column.map_or_else(|| default_column(&relation), Ok)?;
         let interval = self.chunk_interval.map(|text| read_interval(&relation, &time_column, &text)).transpose()?;
         drop(relation);
-        if !self.columnar.is_empty() {
-            Error::new(SqlState("01000"), format!("option {} has no effect", self.columnar.join(", ")))
-                .detail("This version keeps all chunks in row form: there is no columnstore yet.")
-                .report(PgLogLevel::WARNING);
-        }
         create::create(&Request {
             relid,
             time_column,
@@ -153,7 +213,7 @@ impl TableOptions {
             if_not_exists: false,
             migrate_data: false,
         })?;
-        Ok(())
+        Ok(self.columnstore)
     }
 }
 
@@ -171,18 +231,19 @@ fn default_column(relation: &Relation) -> Result<String> {
 }
 
 /// An interval, or an integer for a column of an integer type.
-fn read_interval(relation: &Relation, column: &str, text: &str) -> Result<(pg_sys::Oid, pg_sys::Datum)> {
+pub fn read_interval(relation: &Relation, column: &str, text: &str) -> Result<(pg_sys::Oid, pg_sys::Datum)> {
     let type_oid = relation.require_attribute(column)?.atttypid;
     let is_integer = matches!(type_oid, pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID);
     let type_oid = if is_integer { pg_sys::INT8OID } else { pg_sys::INTERVALOID };
     Ok((type_oid, datetime::read(type_oid, text)))
 }
 
-/// `ALTER TABLE hypertable SET (timescaledb.chunk_interval = ...)`; options of the columnstore are refused.
+/// `ALTER TABLE hypertable SET (timescaledb.chunk_interval = ...)`. Returns what is left to do: the columnstore's settings.
 ///
 /// # Safety
 /// DefElem nodes of our namespaces.
-pub unsafe fn alter(relid: pg_sys::Oid, options: &[*mut pg_sys::DefElem], reset: bool) -> Result<()> {
+pub unsafe fn alter(relid: pg_sys::Oid, options: &[*mut pg_sys::DefElem], reset: bool) -> Result<ColumnstoreOptions> {
+    let mut columnstore = ColumnstoreOptions::default();
     for option in options {
         // SAFETY: the caller's promise.
         unsafe {
@@ -194,16 +255,15 @@ pub unsafe fn alter(relid: pg_sys::Oid, options: &[*mut pg_sys::DefElem], reset:
                     let interval: Given = Some(read_interval(&relation, &column, &value)?);
                     super::dimensions::set_interval(relid, interval, None)?;
                 }
-                Name::Columnar => {
-                    return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("option {} is not supported", full_name(*option)))
-                        .detail("This version keeps all chunks in row form: there is no columnstore yet.")
-                        .hint("Leave the option out; the hypertable works without it."));
-                }
-                _ => {
-                    return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("option {} can't be changed", full_name(*option))));
-                }
+                Name::Hypertable
+                | Name::PartitionColumn
+                | Name::ChunkInterval
+                | Name::DefaultIndexes
+                | Name::AssociatedSchema
+                | Name::AssociatedPrefix => return Err(fixed(*option)),
+                name => columnstore.add(*option, name, reset)?,
             }
         }
     }
-    Ok(())
+    Ok(columnstore)
 }

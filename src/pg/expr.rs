@@ -230,3 +230,12 @@ pub fn sort_operators(type_oid: pg_sys::Oid, descending: bool) -> Option<(pg_sys
     let sort = if descending { entry.gt_opr } else { entry.lt_opr };
     (sort != pg_sys::InvalidOid && entry.eq_opr != pg_sys::InvalidOid).then_some((sort, entry.eq_opr))
 }
+
+/// True if a column has a default that may give each row a value of its own.
+pub fn has_volatile_default(relation: &super::relation::Relation, attribute: i16) -> bool {
+    // SAFETY: an open relation; the expression is palloc'd, NULL if there is none.
+    unsafe {
+        let default = ffi::build_column_default(relation.as_ptr(), i32::from(attribute));
+        !default.is_null() && ffi::contain_volatile_functions(default)
+    }
+}

@@ -67,6 +67,7 @@ postgres! {
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
     fn CommandCounterIncrement();
+    fn ConditionalLockRelationOid(relid: Oid, lockmode: LOCKMODE) -> bool;
     fn ConstraintNameIsUsed(conCat: c_uint, objId: Oid, conname: *const c_char) -> bool;
     fn ConstraintSetParentConstraint(childConstrId: Oid, parentConstrId: Oid, childTableId: Oid);
     fn CopyErrorData() -> *mut ErrorData;
@@ -145,6 +146,7 @@ postgres! {
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
     fn HeapTupleHeaderGetDatum(tuple: HeapTupleHeader) -> Datum;
+    fn HeapTupleHeaderAdvanceLatestRemovedXid(tuple: HeapTupleHeader, latestRemovedXid: *mut TransactionId);
     fn HeapTupleSatisfiesVacuum(stup: HeapTuple, OldestXmin: TransactionId, buffer: Buffer) -> HTSV_Result::Type;
     fn IncrementVarSublevelsUp(node: *mut Node, delta_sublevels_up: c_int, min_sublevels_up: c_int);
     fn InitMaterializedSRF(fcinfo: FunctionCallInfo, flags: bits32);
@@ -181,6 +183,7 @@ postgres! {
     fn ProcessInterrupts();
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
+    fn ReadNextFullTransactionId() -> FullTransactionId;
     fn RegisterCustomScanMethods(methods: *const CustomScanMethods);
     fn RegisterSnapshot(snapshot: Snapshot) -> Snapshot;
     fn RelationCacheInvalidateEntry(relationId: Oid);
@@ -215,6 +218,7 @@ postgres! {
     fn SystemFuncName(name: *mut c_char) -> *mut List;
     fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
     fn TransferPredicateLocksToHeapRelation(relation: Relation);
+    fn TupleDescCopyEntry(dst: TupleDesc, dstAttno: AttrNumber, src: TupleDesc, srcAttno: AttrNumber);
     fn TupleDescInitEntry(desc: TupleDesc, attributeNumber: AttrNumber, attributeName: *const c_char, oidtypeid: Oid, typmod: int32, attdim: c_int);
     fn UnlockRelationOid(relid: Oid, lockmode: LOCKMODE);
     fn UnregisterSnapshot(snapshot: Snapshot);
@@ -322,6 +326,7 @@ postgres! {
     fn get_tablespace_oid(tablespacename: *const c_char, missing_ok: bool) -> Oid;
     fn get_typ_typrelid(typid: Oid) -> Oid;
     fn get_typcollation(typid: Oid) -> Oid;
+    fn get_type_category_preferred(typid: Oid, typcategory: *mut c_char, typispreferred: *mut bool);
     fn get_typlenbyval(typid: Oid, typlen: *mut int16, typbyval: *mut bool);
     fn get_typlenbyvalalign(typid: Oid, typlen: *mut int16, typbyval: *mut bool, typalign: *mut c_char);
     fn get_typtype(typid: Oid) -> c_char;

@@ -27,3 +27,11 @@ pub fn btree_columns(oid: pg_sys::Oid) -> Vec<i16> {
         form.indkey.values.as_slice(form.indnatts as usize)[..form.indnkeyatts as usize].to_vec()
     }
 }
+
+/// Whether an index is unique, and whether it is the primary key; None if it is gone or not valid.
+pub fn uniqueness(oid: pg_sys::Oid) -> Option<(bool, bool)> {
+    let index = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::INDEXRELID, oid)?;
+    // SAFETY: a tuple of pg_index.
+    let form = unsafe { index.form::<pg_sys::FormData_pg_index>() };
+    form.indisvalid.then_some((form.indisunique, form.indisprimary))
+}

@@ -44,6 +44,8 @@ pub mod slot;
 pub mod sort;
 pub mod spi;
 pub mod srf;
+pub mod standby;
+pub mod statistics;
 pub mod syscache;
 pub mod table;
 pub mod trigger;

@@ -87,3 +87,19 @@ pub fn table_of_index(relid: pg_sys::Oid) -> pg_sys::Oid {
         // SAFETY: a tuple of pg_index.
         .map_or(pg_sys::InvalidOid, |index| unsafe { index.form::<pg_sys::FormData_pg_index>() }.indrelid)
 }
+
+/// True if a heap has rows that a new snapshot sees; also if that can't be said because somebody has locked it.
+pub fn has_rows(relid: pg_sys::Oid) -> bool {
+    // SAFETY: locking by OID; whether the relation still exists is checked afterwards.
+    if unsafe { !ffi::ConditionalLockRelationOid(relid, pg_sys::AccessShareLock as i32) } {
+        return true;
+    }
+    let has_rows = Relation::try_open(relid, pg_sys::NoLock).is_some_and(|relation| {
+        // SAFETY: an open relation.
+        let pages = unsafe { ffi::RelationGetNumberOfBlocksInFork(relation.as_ptr(), pg_sys::ForkNumber::MAIN_FORKNUM) };
+        pages > 0 && super::rows::Reader::open(&relation).next(0).is_some()
+    });
+    // SAFETY: taken above.
+    unsafe { ffi::UnlockRelationOid(relid, pg_sys::AccessShareLock as i32) };
+    has_rows
+}

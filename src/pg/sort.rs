@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::ffi::{self, raw};
-use super::relation::Relation;
+use super::relation::{Relation, descriptor};
 use crate::error::{Error, Result, SqlState};
 
 /// A column to sort by.
@@ -26,20 +26,24 @@ pub struct Sorter {
 }
 
 impl Sorter {
-    /// A sorter for rows of a table, whose descriptor outlives it, within `maintenance_work_mem`.
+    /// A sorter for rows of a table, which stays open, within `maintenance_work_mem`.
     pub fn new(relation: &Relation, keys: &[SortKey]) -> Result<Self> {
-        // SAFETY: reads a setting.
-        Self::within(relation, keys, unsafe { pg_sys::maintenance_work_mem })
+        // SAFETY: reads a setting; the caller keeps the relation open.
+        unsafe { Self::on(descriptor(relation), keys, pg_sys::maintenance_work_mem) }
     }
 
-    /// The same within so many kilobytes.
-    pub fn within(relation: &Relation, keys: &[SortKey], memory: i32) -> Result<Self> {
+    /// A sorter for rows of a descriptor, within so many kilobytes.
+    ///
+    /// # Safety
+    /// The descriptor outlives the sorter.
+    pub unsafe fn on(desc: pg_sys::TupleDesc, keys: &[SortKey], memory: i32) -> Result<Self> {
         let mut attributes = Vec::new();
         let mut operators = Vec::new();
         let mut collations = Vec::new();
         let mut nulls_first = Vec::new();
         for key in keys {
-            let column = &relation.attributes()[key.attribute as usize - 1];
+            // SAFETY: the caller's descriptor has this attribute.
+            let column = unsafe { (*desc).attrs.as_slice((*desc).natts as usize)[key.attribute as usize - 1] };
             attributes.push(key.attribute);
             operators.push(operator(column.atttypid, key.descending)?);
             collations.push(column.attcollation);
@@ -47,7 +51,6 @@ impl Sorter {
         }
         // SAFETY: the arrays have as many elements as there are keys, and are copied.
         unsafe {
-            let desc = (*relation.as_ptr()).rd_att;
             let state = ffi::tuplesort_begin_heap(
                 desc,
                 attributes.len() as i32,

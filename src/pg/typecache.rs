@@ -120,3 +120,23 @@ unsafe fn layout(entry: *mut pg_sys::TypeCacheEntry) -> Layout {
 fn no_function(kind: &str, oid: pg_sys::Oid) -> Error {
     Error::new(SqlState::UNDEFINED_FUNCTION, format!("could not identify a {kind} function for type {}", type_name(oid)))
 }
+
+/// `typcategory` of a type.
+pub fn category(oid: pg_sys::Oid) -> u8 {
+    let (mut category, mut preferred) = (0, false);
+    // SAFETY: fills both, or raises an ERROR for a type that does not exist.
+    unsafe { ffi::get_type_category_preferred(oid, &mut category, &mut preferred) };
+    category as u8
+}
+
+/// True if values of a type have a default order, that of btree indexes.
+pub fn is_ordered(oid: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up.
+    unsafe { ffi::GetDefaultOpClass(oid, pg_sys::BTREE_AM_OID) != pg_sys::InvalidOid }
+}
+
+/// True if values of a type can be hashed.
+pub fn is_hashable(oid: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up.
+    unsafe { ffi::GetDefaultOpClass(oid, pg_sys::HASH_AM_OID) != pg_sys::InvalidOid }
+}

@@ -7,6 +7,13 @@ pub fn timestamp(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}+00", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
+/// `2016-01-01 00:00:10.042+00` of a number of milliseconds since 1970.
+pub fn timestamp_ms(milliseconds: i64) -> String {
+    let mut text = timestamp(milliseconds.div_euclid(1000));
+    text.insert_str("0000-00-00 00:00:00".len(), &format!(".{:03}", milliseconds.rem_euclid(1000)));
+    text
+}
+
 /// Year, month and day in the Gregorian calendar of a number of days since 1970-01-01. Years begin in March here, so
 /// that the leap day comes last, and eras of 400 years are all alike.
 fn civil(days: i64) -> (i64, i64, i64) {
@@ -23,7 +30,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::timestamp;
+    use super::{timestamp, timestamp_ms};
 
     #[test]
     fn known_dates() {
@@ -32,6 +39,7 @@ mod tests {
         assert_eq!(timestamp(951_782_400), "2000-02-29 00:00:00+00");
         assert_eq!(timestamp(1_451_606_410), "2016-01-01 00:00:10+00");
         assert_eq!(timestamp(1_456_790_399), "2016-02-29 23:59:59+00");
+        assert_eq!(timestamp_ms(1_451_606_410_042), "2016-01-01 00:00:10.042+00");
         assert_eq!(timestamp(4_102_444_800), "2100-01-01 00:00:00+00");
     }
 }

@@ -1,9 +1,10 @@
-//! TSBS devops cpu-only data on standard output. `--help` says how.
+//! TSBS devops cpu-only data, or sensors' readings, on standard output. `--help` says how.
 
 mod calendar;
 mod cpu;
 mod hosts;
 mod random;
+mod sensor;
 mod write;
 
 use std::io::{self, Write};
@@ -11,21 +12,23 @@ use std::process::ExitCode;
 use write::{Format, Plan};
 
 const HELP: &str = "\
-usage: tsbs-gen cpu|tags|ddl [option]...
-  --hosts N       number of hosts (400)
-  --hours N       length of the data (72)
-  --interval N    seconds between two rows of a host (10)
+usage: tsbs-gen cpu|tags|sensor|ddl|sensor-ddl [option]...
+  --hosts N       number of hosts (400) or sensors (1000)
+  --hours N       length of the data (72; 36 for sensors)
+  --interval N    seconds between two rows of a host (10) or a sensor (30)
   --start N       time of the first rows in seconds since 1970 (1451606400, which is 2016-01-01)
   --seed N        (123)
-  --part I/N      only every Nth host, beginning with the Ith, counted from 0 (0/1)
+  --part I/N      only every Nth of them, beginning with the Ith, counted from 0 (0/1)
   --insert ROWS   INSERT statements of that many rows, one a line, in place of CSV
-  --table NAME    table to insert to or to create (cpu)
+  --table NAME    table to insert to or to create (cpu, sensor)
 ";
 
 enum What {
     Cpu,
     Tags,
+    Sensor,
     Ddl,
+    SensorDdl,
 }
 
 struct Arguments {
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
     let written = match arguments.what {
         What::Cpu => write::write_cpu(&arguments.plan, &mut out).map(drop),
         What::Tags => write::write_tags(&arguments.plan, &mut out).map(drop),
+        What::Sensor => write::write_sensor(&arguments.plan, &mut out).map(drop),
+        What::SensorDdl => out.write_all(write::sensor_ddl(&arguments.table).as_bytes()),
         What::Ddl => out.write_all(write::ddl(&arguments.table).as_bytes()),
     };
     match written {
@@ -61,11 +66,17 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let what = match words.next().as_deref() {
         Some("cpu") => What::Cpu,
         Some("tags") => What::Tags,
+        Some("sensor") => What::Sensor,
         Some("ddl") => What::Ddl,
+        Some("sensor-ddl") => What::SensorDdl,
         _ => return Err("what to write?".into()),
     };
-    let mut plan = Plan { seed: 123, hosts: 400, part: (0, 1), start: 1_451_606_400, interval: 10, steps: 0, format: Format::Csv };
-    let (mut hours, mut rows, mut table) = (72_u32, None, "cpu".to_owned());
+    let (hosts, interval, mut hours, table) = match what {
+        What::Sensor | What::SensorDdl => (1000, 30, 36_u32, "sensor"),
+        What::Cpu | What::Tags | What::Ddl => (400, 10, 72, "cpu"),
+    };
+    let mut plan = Plan { seed: 123, hosts, part: (0, 1), start: 1_451_606_400, interval, steps: 0, format: Format::Csv };
+    let (mut rows, mut table) = (None, table.to_owned());
     while let Some(option) = words.next() {
         let value = words.next().ok_or_else(|| format!("{option} needs a value"))?;
         match option.as_str() {

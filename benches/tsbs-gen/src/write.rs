@@ -1,8 +1,9 @@
 //! Rows as text: CSV for COPY, or INSERT statements of many rows, one statement a line.
 
-use crate::calendar::timestamp;
+use crate::calendar::{timestamp, timestamp_ms};
 use crate::cpu::{Host, METRICS};
 use crate::hosts::{TAG_COLUMNS, tags};
+use crate::sensor::{self, Reading, Sensor, fixed};
 use std::io::{self, Write};
 
 /// The shape of the rows.
@@ -24,15 +25,15 @@ pub enum Format {
 pub struct Plan {
     /// The same seed gives the same bytes.
     pub seed: u64,
-    /// Number of hosts.
+    /// Number of hosts, or of sensors.
     pub hosts: u32,
-    /// Of these only the hosts whose number leaves `part.0` when divided by `part.1`: the share of one of several loaders.
+    /// Of these only those whose number leaves `part.0` when divided by `part.1`: the share of one of several loaders.
     pub part: (u32, u32),
     /// Time of the first rows, in seconds since 1970.
     pub start: i64,
-    /// Seconds between two rows of a host.
+    /// Seconds between two rows of a host or sensor.
     pub interval: u32,
-    /// Rows for each host.
+    /// Rows for each host or sensor.
     pub steps: u64,
     /// CSV or SQL.
     pub format: Format,
@@ -73,7 +74,34 @@ pub fn write_tags(plan: &Plan, out: &mut dyn Write) -> io::Result<u64> {
     writer.finish()
 }
 
-/// The statements that make both tables, without indexes.
+/// Writes the rows of the sensor table, nearly ordered by time, as they would arrive; returns how many.
+pub fn write_sensor(plan: &Plan, out: &mut dyn Write) -> io::Result<u64> {
+    let interval = i64::from(plan.interval) * 1000;
+    let mut sensors: Vec<(u32, Sensor)> = (0..plan.hosts)
+        .filter(|sensor| sensor % plan.part.1 == plan.part.0)
+        .map(|sensor| (sensor, Sensor::new(plan.seed, sensor, interval)))
+        .collect();
+    let mut writer = RowWriter::new(&plan.format, out);
+    for step in 0..plan.steps {
+        let due = plan.start * 1000 + step as i64 * interval;
+        let read = |(number, sensor): &mut (u32, Sensor)| sensor.read(due).map(|reading| (*number, reading));
+        let mut readings: Vec<(u32, Reading)> = sensors.iter_mut().filter_map(read).collect();
+        readings.sort_by_key(|(number, reading)| (reading.time, *number));
+        for (number, reading) in readings {
+            let row = fields_of_reading(plan, number, &reading);
+            writer.begin_row().extend_from_slice(row.as_bytes());
+            writer.end_row()?;
+        }
+    }
+    writer.finish()
+}
+
+/// The statement that makes the sensor table.
+pub fn sensor_ddl(table: &str) -> String {
+    format!("CREATE TABLE {table} ({});\n", sensor::COLUMNS)
+}
+
+/// The statements that make the tables of cpu and tags, without indexes.
 pub fn ddl(table: &str) -> String {
     let tags = TAG_COLUMNS.map(|tag| format!("{tag} text")).join(", ");
     let metrics = METRICS.map(|metric| format!("{metric} double precision")).join(", ");
@@ -85,6 +113,24 @@ pub fn ddl(table: &str) -> String {
 
 fn fields_of_host(plan: &Plan, host: u32) -> String {
     format!(",{},{}", host + 1, quoted(plan, &format!("host_{host}")))
+}
+
+fn fields_of_reading(plan: &Plan, number: u32, reading: &Reading) -> String {
+    let null = if plan.format == Format::Csv { "" } else { "NULL" };
+    let or_null = |value: Option<String>| value.unwrap_or_else(|| null.to_owned());
+    [
+        quoted(plan, &timestamp_ms(reading.time)),
+        (number + 1).to_string(),
+        fixed(reading.temperature, 2),
+        or_null(reading.humidity.map(|value| fixed(value, 1))),
+        fixed(reading.voltage, 3),
+        reading.counter.to_string(),
+        quoted(plan, reading.state),
+        reading.status.to_string(),
+        or_null(reading.signal.map(|value| value.to_string())),
+        reading.tariff.to_string(),
+    ]
+    .join(",")
 }
 
 fn quoted(plan: &Plan, text: &str) -> String {

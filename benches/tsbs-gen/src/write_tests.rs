@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::{Format, Plan, ddl, write_cpu, write_tags};
+use super::{Format, Plan, ddl, sensor_ddl, write_cpu, write_sensor, write_tags};
 use std::collections::BTreeSet;
 
 const START: i64 = 1_451_606_400;
@@ -88,4 +88,34 @@ fn tags_are_complete() {
     assert!(text.lines().all(|line| line.split(',').count() == 11));
     assert!(text.starts_with("1,host_0,"));
     assert_eq!(ddl("cpu").matches("double precision").count(), 10);
+}
+
+fn sensor(plan: &Plan) -> (String, u64) {
+    let mut out = Vec::new();
+    let rows = write_sensor(plan, &mut out).unwrap();
+    (String::from_utf8(out).unwrap(), rows)
+}
+
+#[test]
+fn sensors_fill_their_columns() {
+    let (text, rows) = sensor(&plan());
+    assert_eq!(text.lines().count() as u64, rows);
+    assert!((3500..3600).contains(&rows), "{rows} rows");
+    let columns = sensor_ddl("sensor").matches(", ").count() + 1;
+    assert_eq!(columns, 10);
+    assert!(text.lines().all(|line| line.split(',').count() == columns));
+    let sorted = text.lines().zip(text.lines().skip(1)).filter(|(a, b)| a.split(',').next() <= b.split(',').next()).count();
+    assert!(sorted as u64 > rows - 100);
+    assert_eq!(hash(&text), EXPECTED_SENSOR_HASH, "the data has changed: numbers measured before cannot be compared");
+}
+
+const EXPECTED_SENSOR_HASH: u64 = 1_718_453_341_235_527_487;
+
+#[test]
+fn sensors_come_as_statements_and_in_parts_too() {
+    let format = Format::Insert { table: "sensor".into(), rows: 1000 };
+    let (text, _) = sensor(&Plan { format, ..plan() });
+    assert!(text.starts_with("INSERT INTO sensor VALUES ('2016-01-01 00:00:") && text.contains(",NULL,"));
+    let parts: u64 = (0..3).map(|part| sensor(&Plan { part: (part, 3), ..plan() }).1).sum();
+    assert_eq!(parts, sensor(&plan()).1);
 }

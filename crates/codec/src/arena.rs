@@ -3,7 +3,7 @@
 use crate::Corrupt;
 
 /// Bytes that the strings of a vector, or of a dictionary, may have together.
-pub(crate) const MAX_BYTES: usize = 1 << 30;
+pub(crate) const MAX_BYTES: usize = (1 << 30) - 8;
 
 /// Appends a byte string; returns its offset in bytes.
 pub(crate) fn push(arena: &mut Vec<u64>, bytes: &[u8], with_length: bool) -> i64 {

@@ -14,7 +14,8 @@ use crate::{
     validity,
 };
 
-/// Encodes a column of at most [`crate::BATCH_ROWS`] rows; appends the block to `out`. A column without rows makes an empty block.
+/// Encodes a column of at most [`crate::BATCH_ROWS`] rows; appends the block to `out`. A column without rows makes an empty block. The byte
+/// strings of a vector must be shorter than 1 GiB together to be decoded again.
 pub fn encode(kind: Kind, column: &Column, out: &mut Vec<u8>) {
     out.push(VERSION);
     if column.values() == 0 {

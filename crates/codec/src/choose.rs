@@ -32,7 +32,7 @@ fn words<'a>(kind: Kind, words: &'a [i64], ranges: &'a Ranges, all_valid: bool) 
     };
     // At less than four bits a value a dictionary has little to win.
     if best.cost() * 2 > words.len()
-        && let Some(coded) = Coded::words(words, ranges)
+        && let Some(coded) = Coded::words(words, ranges, best.cost())
         && coded.cost() < best.cost()
     {
         best = Box::new(coded);
@@ -164,9 +164,9 @@ impl Scheme for Sequence {
 }
 
 /// Words as they are.
-struct PlainInts(Integers);
+struct PlainInts<'a>(Integers<'a>);
 
-impl Scheme for PlainInts {
+impl Scheme for PlainInts<'_> {
     fn encoding(&self) -> Encoding {
         Encoding::Integers
     }

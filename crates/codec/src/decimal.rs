@@ -68,7 +68,7 @@ fn to_word(single: bool, float: f64) -> i64 {
 pub(crate) struct Decimals {
     powers: Powers,
     single: bool,
-    integers: Integers,
+    integers: Integers<'static>,
     /// Positions and words of each vector's exceptions.
     exceptions: Vec<(Vec<i64>, Vec<i64>)>,
     cost: usize,
@@ -98,7 +98,7 @@ impl Decimals {
             cost += varint_len(count as u64) + packed_len(count, POSITION_BITS) + packed_len(count, word_bits(single));
             exceptions.push((positions, kept));
         }
-        let integers = Integers::choose(&integers, ranges);
+        let integers = Integers::choose(integers, ranges);
         let cost = cost + integers.cost;
         Some(Self { powers, single, integers, exceptions, cost })
     }

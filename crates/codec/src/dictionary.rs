@@ -7,7 +7,7 @@
 use crate::pile::{self, Pile};
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
-use crate::wire::{Reader, put_varint, varint_len};
+use crate::wire::{Reader, bit_width, put_varint, varint_len};
 use crate::{BATCH_ROWS, Column, Corrupt, Kind, VECTOR_ROWS, arena, ints};
 
 /// Distinct words at most.
@@ -19,13 +19,14 @@ pub(crate) struct Coded {
     /// The distinct values as they stand in the header.
     values: Vec<u8>,
     pub(crate) distinct: usize,
-    codes: Integers,
+    codes: Integers<'static>,
 }
 
 impl Coded {
-    /// None if there are too many distinct words.
-    pub(crate) fn words(words: &[i64], ranges: &Ranges) -> Option<Self> {
-        let limit = MAX_WORDS.min(words.len() / 2);
+    /// None if there are so many distinct words that they and their indexes cannot take less than `cost` bytes.
+    pub(crate) fn words(words: &[i64], ranges: &Ranges, cost: usize) -> Option<Self> {
+        let dearer = |distinct: usize| distinct + words.len() * bit_width(distinct as u64 - 1) as usize / 8 > cost;
+        let limit = (1..=MAX_WORDS.min(words.len() / 2)).rev().find(|&distinct| !dearer(distinct))?;
         let mut table = Table::new(limit);
         let mut distinct: Vec<i64> = Vec::new();
         let mut codes = Vec::with_capacity(words.len());
@@ -47,7 +48,7 @@ impl Coded {
         distinct.sort_unstable();
         let mut values = Vec::new();
         ints::write_all(&distinct, &mut values);
-        Some(Self { values, distinct: distinct.len(), codes: Integers::choose(&codes, ranges) })
+        Some(Self { values, distinct: distinct.len(), codes: Integers::choose(codes, ranges) })
     }
 
     /// None if there are too many distinct byte strings.
@@ -78,7 +79,7 @@ impl Coded {
         }
         let data: Vec<u8> = firsts.iter().flat_map(|&value| column.bytes(value)).copied().collect();
         Pile::new(&data).write(&mut values);
-        Some(Self { values, distinct: firsts.len(), codes: Integers::choose(&codes, ranges) })
+        Some(Self { values, distinct: firsts.len(), codes: Integers::choose(codes, ranges) })
     }
 }
 

@@ -3,8 +3,9 @@
 //! Codes have at most [`MAX_BITS`] bits, so one look into a small table yields all the symbols that lie whole in the next byte of the
 //! stream: about three for the differences of a measurement that moves by little. The code of a block is its base (signed), the number
 //! of symbols - 1, and the length of each symbol's code in four bits, 0 for a symbol that does not occur; codes are canonical, ordered
-//! by length, then symbol, and written lowest bit first, the code's highest bit lowest. Symbol `s` means `base + s`. A vector is
-//! twice the length of its stream in bytes, plus 1 if exceptions follow, the stream, and the exceptions as in [`packed`].
+//! by length, then symbol, and the stream is read from the highest bit of each byte down. Symbol `s` means `base + s`. A vector is
+//! two streams, one for each half of it, so that a processor can read both at once: twice the length of the first in bytes, plus 1 if
+//! exceptions follow, the length of the second, the streams, and the exceptions as in [`packed`].
 
 use crate::packed::{self, Exceptions};
 use crate::wire::{Reader, put_signed, put_varint, signed_len, varint_len};
@@ -14,8 +15,8 @@ use crate::{Corrupt, VECTOR_ROWS};
 const MAX_BITS: usize = 8;
 /// Symbols of a code at most.
 const MAX_SYMBOLS: usize = 64;
-/// Bytes of the stream of a vector at most.
-const MAX_STREAM: usize = VECTOR_ROWS * MAX_BITS / 8;
+/// Bytes of a stream at most.
+const MAX_STREAM: usize = VECTOR_ROWS / 2 * MAX_BITS / 8;
 
 /// A code to write with.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ pub(crate) struct Code {
     base: i64,
     /// Length of each symbol's code, 0 if it has none.
     lengths: Vec<u8>,
-    /// Each symbol's code, first bit lowest.
+    /// Each symbol's code, in the highest bits.
     codes: Vec<u8>,
     /// What stands in the stream for an exception: the symbol of the shortest code.
     filler: usize,
@@ -85,16 +86,22 @@ impl Code {
     /// Bytes that [`write`] appends for these values.
     pub(crate) fn cost(&self, values: &[i64]) -> usize {
         let mut exceptions = Exceptions::new(self.base);
-        let mut bits = 0;
+        let mut bits = [0; 2];
         for (at, &value) in values.iter().enumerate() {
             let symbol = self.symbol(value).unwrap_or_else(|| {
                 exceptions.push(at, value);
                 self.filler
             });
-            bits += usize::from(self.lengths[symbol]);
+            bits[usize::from(at >= half(values.len()))] += usize::from(self.lengths[symbol]);
         }
-        varint_len(bits.div_ceil(8) as u64 * 2) + bits.div_ceil(8) + exceptions.cost()
+        let [first, second] = bits.map(|bits| bits.div_ceil(8));
+        varint_len(first as u64 * 2) + varint_len(second as u64) + first + second + exceptions.cost()
     }
+}
+
+/// Values of the first stream.
+fn half(count: usize) -> usize {
+    count.div_ceil(2)
 }
 
 /// The lengths of an optimal code of at most [`MAX_BITS`] bits (package-merge); 0 where the count is 0.
@@ -119,14 +126,14 @@ fn code_lengths(counts: &[u32]) -> Vec<u8> {
     lengths
 }
 
-/// The code of each symbol, its first bit lowest; none if the lengths do not make a complete code.
+/// The code of each symbol, in the highest bits; none if the lengths do not make a complete code.
 fn canonical(lengths: &[u8]) -> Option<Vec<u8>> {
     let mut codes = vec![0; lengths.len()];
     let mut next = 0_usize;
     for length in 1..=MAX_BITS as u8 {
         for (code, _) in codes.iter_mut().zip(lengths).filter(|(_, of)| **of == length) {
             // `next` counts in steps of the longest code.
-            *code = (next as u8).reverse_bits();
+            *code = next as u8;
             next += 1 << (MAX_BITS as u8 - length);
             if next > 1 << MAX_BITS {
                 return None;
@@ -140,25 +147,35 @@ fn canonical(lengths: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn write(values: &[i64], code: Option<&Code>, out: &mut Vec<u8>) {
     let Some(code) = code else { return };
     let mut exceptions = Exceptions::new(code.base);
+    let (first, second) = values.split_at(half(values.len()));
+    let first_stream = write_stream(first, 0, code, &mut exceptions);
+    let second_stream = write_stream(second, first.len(), code, &mut exceptions);
+    put_varint(first_stream.len() as u64 * 2 + u64::from(!exceptions.is_empty()), out);
+    put_varint(second_stream.len() as u64, out);
+    out.extend_from_slice(&first_stream);
+    out.extend_from_slice(&second_stream);
+    exceptions.write(out);
+}
+
+fn write_stream(values: &[i64], position: usize, code: &Code, exceptions: &mut Exceptions) -> Vec<u8> {
     let mut stream = Vec::with_capacity(MAX_STREAM + 8);
+    // The stream's next bits are the highest of `word`.
     let (mut word, mut filled) = (0_u64, 0);
     for (at, &value) in values.iter().enumerate() {
         let symbol = code.symbol(value).unwrap_or_else(|| {
-            exceptions.push(at, value);
+            exceptions.push(position + at, value);
             code.filler
         });
-        word |= u64::from(code.codes[symbol]) << filled;
-        filled += usize::from(code.lengths[symbol]);
-        if filled > 56 {
-            stream.extend_from_slice(&word.to_le_bytes()[..7]);
-            word >>= 56;
-            filled -= 56;
+        word |= u64::from(code.codes[symbol]) << 56 >> filled;
+        filled += u32::from(code.lengths[symbol]);
+        if filled >= 48 {
+            stream.extend_from_slice(&word.to_be_bytes()[..6]);
+            word <<= 48;
+            filled -= 48;
         }
     }
-    stream.extend_from_slice(&word.to_le_bytes()[..filled.div_ceil(8)]);
-    put_varint(stream.len() as u64 * 2 + u64::from(!exceptions.is_empty()), out);
-    out.extend_from_slice(&stream);
-    exceptions.write(out);
+    stream.extend_from_slice(&word.to_be_bytes()[..filled.div_ceil(8) as usize]);
+    stream
 }
 
 /// Takes what [`Code::put`] wrote off the front.
@@ -170,19 +187,13 @@ pub(crate) fn skip_code<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Corrupt
     Ok(&whole[..whole.len() - reader.rest().len()])
 }
 
-/// The symbols that begin and end in certain bits.
-#[derive(Debug, Clone, Copy, Default)]
-struct Entry {
-    /// One a byte, the first lowest.
-    symbols: u64,
-    count: u8,
-    bits: u8,
-}
-
-/// A code to read with.
+/// A code to read with: the symbols that lie whole in a certain number of bits.
 struct Table {
     base: i64,
-    entries: [Entry; 1 << MAX_BITS],
+    /// One symbol a byte, the first lowest. What `k` bits hold stands from `1 << k` on.
+    symbols: [u64; 2 << MAX_BITS],
+    /// How many bits these symbols take, plus their number times 256.
+    sizes: [u16; 2 << MAX_BITS],
 }
 
 impl Table {
@@ -196,57 +207,96 @@ impl Table {
         let mut lengths: Vec<u8> = reader.take(symbols.div_ceil(2))?.iter().flat_map(|pair| [pair & 15, pair >> 4]).collect();
         lengths.truncate(symbols);
         let codes = canonical(&lengths).ok_or(Corrupt("code"))?;
-        // The first symbol of each byte.
-        let mut first = [(0_u8, 0_u8); 1 << MAX_BITS];
-        for (symbol, (&code, &length)) in codes.iter().zip(&lengths).enumerate().filter(|(_, (_, length))| **length > 0) {
-            for place in first[usize::from(code)..].iter_mut().step_by(1 << length) {
-                *place = (symbol as u8, length);
-            }
-        }
-        // What lies whole in `k` bits is a symbol and what lies whole in the bits after it. Level `k` begins at `1 << k`.
-        let mut levels = [Entry::default(); 2 << MAX_BITS];
+        let mut table = Self { base, symbols: [0; 2 << MAX_BITS], sizes: [0; 2 << MAX_BITS] };
         for bits in 1..=MAX_BITS {
-            for at in 0..1 << bits {
-                let (symbol, length) = first[at];
-                let Some(left) = bits.checked_sub(length.into()) else { continue };
-                let rest = levels[(1 << left) + (at >> length)];
-                levels[(1 << bits) + at] =
-                    Entry { symbols: rest.symbols << 8 | u64::from(symbol), count: rest.count + 1, bits: rest.bits + length };
+            // `bits` bits that begin with a symbol hold it and what the bits after it hold.
+            let (shorter, level) = table.symbols.split_at_mut(1 << bits);
+            let (shorter_sizes, level_sizes) = table.sizes.split_at_mut(1 << bits);
+            for (symbol, (&code, &length)) in codes.iter().zip(&lengths).enumerate() {
+                let length = usize::from(length);
+                if length == 0 || length > bits {
+                    continue;
+                }
+                let (from, count) = (usize::from(code) >> (MAX_BITS - bits), 1 << (bits - length));
+                let sizes = level_sizes[from..from + count].iter_mut().zip(&shorter_sizes[count..2 * count]);
+                sizes.for_each(|(place, rest)| *place = rest + 0x100 + length as u16);
+                let symbols = level[from..from + count].iter_mut().zip(&shorter[count..2 * count]);
+                symbols.for_each(|(place, rest)| *place = rest << 8 | symbol as u64);
             }
         }
-        let mut entries = [Entry::default(); 1 << MAX_BITS];
-        entries.copy_from_slice(&levels[1 << MAX_BITS..]);
-        Ok(Self { base, entries })
+        Ok(table)
+    }
+}
+
+/// Half of a vector while it is read.
+struct Stream {
+    /// The stream, then zeros.
+    bytes: [u8; MAX_STREAM + 16],
+    bit: usize,
+    symbols: [u8; VECTOR_ROWS / 2 + (LOOKS + 1) * 8],
+    count: usize,
+}
+
+/// Looks into the table for each word of a stream: each takes at most eight bits and yields at least one symbol.
+const LOOKS: usize = 7;
+
+impl Stream {
+    fn new(bytes: &[u8]) -> Self {
+        let mut padded = [0; MAX_STREAM + 16];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        Self { bytes: padded, bit: 0, symbols: [0; VECTOR_ROWS / 2 + (LOOKS + 1) * 8], count: 0 }
+    }
+
+    /// The bits that come next, in the highest.
+    #[inline(always)]
+    fn word(&self) -> u64 {
+        match self.bytes.get(self.bit / 8..).and_then(|rest| rest.first_chunk()) {
+            Some(word) => u64::from_be_bytes(*word) << (self.bit % 8),
+            None => 0,
+        }
+    }
+
+    /// Takes symbols off the front of a word.
+    #[inline(always)]
+    fn look(&mut self, symbols: &[u64], sizes: &[u16], word: &mut u64) {
+        let look = (*word >> 56) as usize;
+        let size = sizes[look];
+        if let Some(place) = self.symbols.get_mut(self.count..self.count + 8) {
+            place.copy_from_slice(&symbols[look].to_le_bytes());
+        }
+        self.count += usize::from(size >> 8);
+        *word <<= size & 0x3f;
+        self.bit += usize::from(size & 0x3f);
     }
 }
 
 /// Reads a vector of `count` values to the front of `out`; `code` is what [`Code::put`] wrote.
 pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
-    /// Looks into the table for each word of the stream.
-    const LOOKS: usize = 7;
     let table = Table::read(&mut Reader::new(code.ok_or(Corrupt("no code"))?))?;
     let header = reader.at_most(MAX_STREAM * 2 + 1)?;
-    let stream = reader.take(header / 2)?;
-    let mut padded = [0; MAX_STREAM + 64];
-    padded[..stream.len()].copy_from_slice(stream);
-    let mut symbols = [0; VECTOR_ROWS + (LOOKS + 1) * 8];
-    let (mut at, mut bit) = (0, 0);
-    while at < count {
-        // Each look yields at least one symbol and takes at most eight bits.
-        let Some(word) = padded.get(bit / 8..).and_then(|rest| rest.first_chunk()) else { return Err(Corrupt("too short")) };
-        let mut word = u64::from_le_bytes(*word) >> (bit % 8);
+    let second_len = reader.at_most(MAX_STREAM)?;
+    let mut first = Stream::new(reader.take(header / 2)?);
+    let mut second = Stream::new(reader.take(second_len)?);
+    let (symbols, sizes) = (&table.symbols[1 << MAX_BITS..], &table.sizes[1 << MAX_BITS..]);
+    let split = half(count);
+    while first.count < split && second.count < count - split {
+        let (mut a, mut b) = (first.word(), second.word());
         for _ in 0..LOOKS {
-            let entry = &table.entries[(word & 0xff) as usize];
-            if let Some(place) = symbols.get_mut(at..at + 8) {
-                place.copy_from_slice(&entry.symbols.to_le_bytes());
-            }
-            at += usize::from(entry.count);
-            word >>= entry.bits;
-            bit += usize::from(entry.bits);
+            first.look(symbols, sizes, &mut a);
+            second.look(symbols, sizes, &mut b);
         }
     }
-    for (place, &symbol) in out.iter_mut().zip(&symbols[..count]) {
-        *place = table.base.wrapping_add(i64::from(symbol));
+    for (stream, count) in [(&mut first, split), (&mut second, count - split)] {
+        while stream.count < count {
+            let mut word = stream.word();
+            for _ in 0..LOOKS {
+                stream.look(symbols, sizes, &mut word);
+            }
+        }
+    }
+    let (low, high) = out.split_at_mut(split);
+    for (half, stream) in [(low, &first), (&mut high[..count - split], &second)] {
+        half.iter_mut().zip(&stream.symbols).for_each(|(place, &symbol)| *place = table.base.wrapping_add(i64::from(symbol)));
     }
     if header & 1 == 1 { packed::read_exceptions(reader, count, table.base, out) } else { Ok(()) }
 }
@@ -281,11 +331,11 @@ mod tests {
     fn lengths_that_make_no_code_are_refused() {
         let mut out = [0; VECTOR_ROWS];
         for lengths in [[0x11, 0x01], [0x01, 0], [0x21, 0], [0xff, 0xff], [0x99, 0x99]] {
-            assert!(read(&mut Reader::new(&[2, 0]), 8, Some(&[0, 3, lengths[0], lengths[1]]), &mut out).is_err());
+            assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 3, lengths[0], lengths[1]]), &mut out).is_err());
         }
-        assert!(read(&mut Reader::new(&[2, 0]), 8, Some(&[0, 1, 0x11]), &mut out).is_ok());
-        assert!(read(&mut Reader::new(&[2, 0]), 8, Some(&[0, 64, 0x11]), &mut out).is_err());
-        assert!(read(&mut Reader::new(&[2, 0]), 8, None, &mut out).is_err());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 1, 0x11]), &mut out).is_ok());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 64, 0x11]), &mut out).is_err());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, None, &mut out).is_err());
     }
 
     proptest! {

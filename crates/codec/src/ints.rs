@@ -13,18 +13,25 @@ const LEAST_RUN: usize = 3;
 /// How a vector is written; the first byte is the number here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// 0: the values, packed.
-    Plain(Packing),
-    /// 1: the first value, then the packed differences.
-    Delta(Packing),
-    /// 2: the first value, the first difference, then the packed differences of differences.
-    DeltaDelta(Packing),
-    /// 3: the number of runs - 1, then their packed values, then their packed lengths.
-    Runs(Packing, Packing),
+    /// 0, 1 or 2.
+    Flat(Flat, Packing),
+    /// 3: the number of runs - 1, then their values in a flat form, then their packed lengths.
+    Runs(Flat, Packing, Packing),
     /// 4: the values, as symbols of the block's code.
     Coded,
     /// 5: the first value, then the differences as symbols of the block's code.
     CodedDelta,
+}
+
+/// A form that has no other in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flat {
+    /// 0: the values, packed.
+    Plain,
+    /// 1: the first value, then the packed differences.
+    Delta,
+    /// 2: the first value, the first difference, then the packed differences of differences.
+    DeltaDelta,
 }
 
 /// How to write a vector.
@@ -42,28 +49,42 @@ pub(crate) fn deltas(values: &[i64]) -> Vec<i64> {
 
 /// The cheapest plan without a code for at most [`VECTOR_ROWS`] values.
 pub(crate) fn plan(values: &[i64]) -> Plan {
+    let (flat, packing, cost) = plan_flat(values);
+    let flat = Plan { form: Form::Flat(flat, packing), cost };
+    // As much as two runs take.
+    if cost <= 12 {
+        return flat;
+    }
+    let runs = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if runs * LEAST_RUN > values.len() {
+        return flat;
+    }
+    let (run_values, lengths) = self::runs(values);
+    let (run_form, run_packing, run_cost) = plan_flat(&run_values);
+    let lengths = Packing::choose(&lengths);
+    let cost = 1 + varint_len(runs as u64 - 1) + run_cost + lengths.cost;
+    if cost < flat.cost { Plan { form: Form::Runs(run_form, run_packing, lengths), cost } } else { flat }
+}
+
+/// The cheapest flat form, and what it takes.
+fn plan_flat(values: &[i64]) -> (Flat, Packing, usize) {
     let plain = Packing::choose(values);
-    let mut best = Plan { form: Form::Plain(plain), cost: 1 + plain.cost };
+    let mut best = (Flat::Plain, plain, 1 + plain.cost);
     if plain.cost <= 12 || values.len() < 3 {
         return best;
     }
-    let mut consider = |form, cost| {
-        if cost < best.cost {
-            best = Plan { form, cost };
-        }
-    };
     let deltas = deltas(values);
     let delta = Packing::choose(&deltas);
-    consider(Form::Delta(delta), 1 + signed_len(values[0]) + delta.cost);
+    let cost = 1 + signed_len(values[0]) + delta.cost;
+    if cost < best.2 {
+        best = (Flat::Delta, delta, cost);
+    }
     if delta.cost > 16 && second_differences_are_smaller(&deltas) {
         let second = Packing::choose(&self::deltas(&deltas));
-        consider(Form::DeltaDelta(second), 1 + signed_len(values[0]) + signed_len(deltas[0]) + second.cost);
-    }
-    let runs = 1 + deltas.iter().filter(|&&delta| delta != 0).count();
-    if runs * LEAST_RUN <= values.len() {
-        let (run_values, lengths) = self::runs(values);
-        let (run_values, lengths) = (Packing::choose(&run_values), Packing::choose(&lengths));
-        consider(Form::Runs(run_values, lengths), 1 + varint_len(runs as u64 - 1) + run_values.cost + lengths.cost);
+        let cost = 1 + signed_len(values[0]) + signed_len(deltas[0]) + second.cost;
+        if cost < best.2 {
+            best = (Flat::DeltaDelta, second, cost);
+        }
     }
     best
 }
@@ -94,27 +115,12 @@ fn runs(values: &[i64]) -> (Vec<i64>, Vec<i64>) {
 /// Appends a vector as planned for it.
 pub(crate) fn write(values: &[i64], form: &Form, code: Option<&Code>, out: &mut Vec<u8>) {
     match form {
-        Form::Plain(packing) => {
-            out.push(0);
-            packing.write(values, out);
-        }
-        Form::Delta(packing) => {
-            out.push(1);
-            put_signed(values[0], out);
-            packing.write(&deltas(values), out);
-        }
-        Form::DeltaDelta(packing) => {
-            out.push(2);
-            let deltas = deltas(values);
-            put_signed(values[0], out);
-            put_signed(deltas[0], out);
-            packing.write(&self::deltas(&deltas), out);
-        }
-        Form::Runs(value_packing, length_packing) => {
+        Form::Flat(flat, packing) => write_flat(values, *flat, packing, out),
+        Form::Runs(flat, packing, length_packing) => {
             out.push(3);
             let (values, lengths) = runs(values);
             put_varint(values.len() as u64 - 1, out);
-            value_packing.write(&values, out);
+            write_flat(&values, *flat, packing, out);
             length_packing.write(&lengths, out);
         }
         Form::Coded => {
@@ -125,6 +131,23 @@ pub(crate) fn write(values: &[i64], form: &Form, code: Option<&Code>, out: &mut 
             out.push(5);
             put_signed(values[0], out);
             huffman::write(&deltas(values), code, out);
+        }
+    }
+}
+
+fn write_flat(values: &[i64], flat: Flat, packing: &Packing, out: &mut Vec<u8>) {
+    out.push(flat as u8);
+    match flat {
+        Flat::Plain => packing.write(values, out),
+        Flat::Delta => {
+            put_signed(values[0], out);
+            packing.write(&deltas(values), out);
+        }
+        Flat::DeltaDelta => {
+            let deltas = deltas(values);
+            put_signed(values[0], out);
+            put_signed(deltas[0], out);
+            packing.write(&self::deltas(&deltas), out);
         }
     }
 }
@@ -156,6 +179,21 @@ pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: 
         return Ok(());
     }
     match reader.byte()? {
+        3 => read_runs(reader, count, out),
+        4 => huffman::read(reader, count, code, out),
+        5 => {
+            let first = reader.signed()?;
+            huffman::read(reader, count - 1, code, out)?;
+            sum(first, &mut out[..count]);
+            Ok(())
+        }
+        flat => read_flat(flat, reader, count, out),
+    }
+}
+
+/// Reads a flat form; not recursive, so that no bytes can use up the stack.
+fn read_flat(form: u8, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    match form {
         0 => packed::read(reader, count, out),
         1 => {
             let first = reader.signed()?;
@@ -167,14 +205,6 @@ pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: 
             let (first, delta) = (reader.signed()?, reader.signed()?);
             packed::read(reader, count.saturating_sub(2), out)?;
             sum_twice(first, delta, &mut out[..count]);
-            Ok(())
-        }
-        3 => read_runs(reader, count, out),
-        4 => huffman::read(reader, count, code, out),
-        5 => {
-            let first = reader.signed()?;
-            huffman::read(reader, count - 1, code, out)?;
-            sum(first, &mut out[..count]);
             Ok(())
         }
         _ => Err(Corrupt("form of integers")),
@@ -205,7 +235,8 @@ fn read_runs(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) ->
     let runs = reader.at_most(count - 1)? + 1;
     let mut values = [0; VECTOR_ROWS];
     let mut lengths = [0; VECTOR_ROWS];
-    packed::read(reader, runs, &mut values)?;
+    let form = reader.byte()?;
+    read_flat(form, reader, runs, &mut values)?;
     packed::read(reader, runs, &mut lengths)?;
     let mut rest = out.get_mut(..count).ok_or(Corrupt("too many values"))?;
     for (&value, &length) in values[..runs].iter().zip(&lengths) {
@@ -238,10 +269,10 @@ mod tests {
     #[test]
     fn known_data_takes_the_known_form() {
         let values = |f: fn(i64) -> i64| (0..1024).map(f).collect::<Vec<_>>();
-        assert!(matches!(round_trip(&values(|_| 7)).form, Form::Plain(_)));
-        assert!(matches!(round_trip(&values(|n| n * 37 % 64)).form, Form::Plain(_)));
-        assert!(matches!(round_trip(&values(|n| n * 1000 + n * 7919 % 16)).form, Form::Delta(_)));
-        assert!(matches!(round_trip(&values(|n| n * n + n * 7919 % 3)).form, Form::DeltaDelta(_)));
+        assert!(matches!(round_trip(&values(|_| 7)).form, Form::Flat(Flat::Plain, _)));
+        assert!(matches!(round_trip(&values(|n| n * 37 % 64)).form, Form::Flat(Flat::Plain, _)));
+        assert!(matches!(round_trip(&values(|n| n * 1000 + n * 7919 % 16)).form, Form::Flat(Flat::Delta, _)));
+        assert!(matches!(round_trip(&values(|n| n * n + n * 7919 % 3)).form, Form::Flat(Flat::DeltaDelta, _)));
         assert!(matches!(round_trip(&values(|n| n / 50 * 7919 % 1000)).form, Form::Runs(..)));
         assert_eq!(round_trip(&values(|n| n * 10)).cost, 1 + 1 + 2);
     }
@@ -250,7 +281,7 @@ mod tests {
     fn runs_must_add_up() {
         let mut out = [0; VECTOR_ROWS];
         for length in [9, 11, -1, i64::MIN] {
-            let mut bytes = vec![3, 0];
+            let mut bytes = vec![3, 0, 0];
             Packing::choose(&[5]).write(&[5], &mut bytes);
             Packing::choose(&[length]).write(&[length], &mut bytes);
             assert!(read(&mut Reader::new(&bytes), 10, None, &mut out).is_err());

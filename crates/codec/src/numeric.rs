@@ -25,7 +25,7 @@ const MAX_BYTES: usize = 14;
 #[derive(Debug)]
 pub(crate) struct Numerics {
     scale: u32,
-    integers: Integers,
+    integers: Integers<'static>,
 }
 
 impl Numerics {
@@ -42,7 +42,7 @@ impl Numerics {
             }
             integers.push(integer);
         }
-        Some(Self { scale, integers: Integers::choose(&integers, ranges) })
+        Some(Self { scale, integers: Integers::choose(integers, ranges) })
     }
 }
 
@@ -112,18 +112,30 @@ fn rebuild(integer: i64, scale: u32, out: &mut [u8; MAX_BYTES]) -> &[u8] {
     }
     // Digits from the last: the decimals fill whole digits.
     let places = scale.div_ceil(4);
-    let mut rest = u128::from(integer.unsigned_abs()) * 10_u128.pow(places * 4 - scale);
+    let factor = 10_u64.pow(places * 4 - scale);
     let mut weight = -(places as i32);
-    while rest.is_multiple_of(10_000) {
-        rest /= 10_000;
-        weight += 1;
-    }
     let mut digits = [0_u16; 6];
     let mut count = 0;
-    while rest > 0 && count < digits.len() {
-        digits[count] = (rest % 10_000) as u16;
+    let mut push = |digit: u16| {
+        if count == 0 && digit == 0 {
+            weight += 1;
+        } else if let Some(place) = digits.get_mut(count) {
+            *place = digit;
+            count += 1;
+        }
+    };
+    // All but the highest digits of what does not fit into 64 bits.
+    let mut rest = match integer.unsigned_abs().checked_mul(factor) {
+        Some(rest) => rest,
+        None => {
+            let wide = u128::from(integer.unsigned_abs()) * u128::from(factor);
+            push((wide % 10_000) as u16);
+            (wide / 10_000) as u64
+        }
+    };
+    while rest > 0 {
+        push((rest % 10_000) as u16);
         rest /= 10_000;
-        count += 1;
     }
     weight += count as i32 - 1;
     let sign = if integer < 0 { SHORT_NEGATIVE } else { 0 };

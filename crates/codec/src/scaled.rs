@@ -3,63 +3,63 @@
 //! In the block's header stand, as [`flags`] say, the base (signed) and the factor, and the code. A value is `base + factor * integer`.
 
 use crate::huffman::{Code, skip_code};
-use crate::ints::{self, Form, Plan, deltas};
-use crate::scheme::flags;
+use crate::ints::{self, Flat, Form, Plan, deltas};
+use crate::scheme::{Ranges, flags};
 use crate::wire::{Reader, put_signed, put_varint, signed_len, varint_len};
 use crate::{Corrupt, VECTOR_ROWS};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Integers of a block and how to write them.
 #[derive(Debug)]
-pub(crate) struct Integers {
+pub(crate) struct Integers<'a> {
+    values: Cow<'a, [i64]>,
     /// What the integers are multiplied by and what is added then, unless that is 1 and 0.
     scale: Option<(i64, u64)>,
     code: Option<Code>,
-    /// The integers of each vector and how it is written.
-    vectors: Vec<(Vec<i64>, Plan)>,
+    /// Which integers each vector has and how it is written.
+    vectors: Vec<(Range<usize>, Plan)>,
     /// Bytes of the header and of all vectors.
     pub(crate) cost: usize,
 }
 
-impl Integers {
+impl<'a> Integers<'a> {
     /// The cheapest way for these values, of which each vector holds a range.
-    pub(crate) fn choose(values: &[i64], ranges: &[Range<usize>]) -> Self {
-        let scale = common_factor(values);
-        let vectors: Vec<(Vec<i64>, Plan)> = ranges
-            .iter()
-            .map(|range| {
-                let mut integers = values[range.clone()].to_vec();
-                if let Some((base, factor)) = scale {
-                    let divisor = Divisor::new(factor);
-                    integers.iter_mut().for_each(|value| *value = divisor.divide(value.wrapping_sub(base) as u64) as i64);
-                }
-                let plan = ints::plan(&integers);
-                (integers, plan)
-            })
-            .collect();
+    pub(crate) fn choose(values: impl Into<Cow<'a, [i64]>>, ranges: &Ranges) -> Self {
+        let mut values = values.into();
+        let scale = common_factor(&values);
+        if let Some((base, factor)) = scale {
+            let divisor = Divisor::new(factor);
+            values.to_mut().iter_mut().for_each(|value| *value = divisor.divide(value.wrapping_sub(base) as u64) as i64);
+        }
+        let vectors: Vec<_> = ranges.iter().map(|range| (range.clone(), ints::plan(&values[range.clone()]))).collect();
         let cost =
             scale.map_or(0, |(base, factor)| signed_len(base) + varint_len(factor)) + vectors.iter().map(|v| v.1.cost).sum::<usize>();
-        let mut this = Self { scale, code: None, vectors, cost };
+        let mut this = Self { values, scale, code: None, vectors, cost };
         this.consider_code();
         this
     }
 
     /// Takes a code if it saves a tenth: it is slower to read than packed integers.
     fn consider_code(&mut self) {
-        let count: usize = self.vectors.iter().map(|(values, _)| values.len()).sum();
+        let count = self.values.len();
         let bits = self.cost * 8 / count.max(1);
         if count < 256 || !(1..=8).contains(&bits) {
             return;
         }
-        let differ = self.vectors.iter().filter(|(_, plan)| matches!(plan.form, Form::Delta(_) | Form::DeltaDelta(_))).count();
+        let differ = self.vectors.iter().filter(|(_, plan)| matches!(plan.form, Form::Flat(Flat::Delta | Flat::DeltaDelta, _))).count();
         let by_delta = differ * 2 > self.vectors.len();
-        let symbols: Vec<Vec<i64>> =
-            self.vectors.iter().map(|(values, _)| if by_delta { deltas(values) } else { values.clone() }).collect();
+        let symbols: Vec<Vec<i64>> = self
+            .vectors
+            .iter()
+            .map(|(range, _)| &self.values[range.clone()])
+            .map(|values| if by_delta { deltas(values) } else { values.to_vec() })
+            .collect();
         let Some(code) = Code::choose(&symbols) else { return };
         let mut plans: Vec<Plan> = self.vectors.iter().map(|(_, plan)| *plan).collect();
         let mut saved = 0;
-        for ((plan, symbols), (values, _)) in plans.iter_mut().zip(&symbols).zip(&self.vectors) {
-            let Some(&first) = values.first() else { continue };
+        for ((plan, symbols), (range, _)) in plans.iter_mut().zip(&symbols).zip(&self.vectors) {
+            let Some(&first) = self.values[range.clone()].first() else { continue };
             let (form, cost) = if by_delta { (Form::CodedDelta, signed_len(first)) } else { (Form::Coded, 0) };
             let cost = 1 + cost + code.cost(symbols);
             if cost < plan.cost {
@@ -92,7 +92,8 @@ impl Integers {
 
     /// Appends a vector.
     pub(crate) fn write_vector(&self, index: usize, out: &mut Vec<u8>) {
-        let (values, plan) = &self.vectors[index];
+        let (range, plan) = &self.vectors[index];
+        let values = &self.values[range.clone()];
         if !values.is_empty() {
             ints::write(values, &plan.form, self.code.as_ref(), out);
         }

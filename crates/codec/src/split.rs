@@ -16,7 +16,7 @@ pub(crate) struct Split {
     low_bits: u32,
     zeros: u32,
     low: Vec<Vec<i64>>,
-    high: Integers,
+    high: Integers<'static>,
     cost: usize,
 }
 
@@ -26,16 +26,18 @@ impl Split {
         let words: Vec<i64> = words.iter().map(|word| word << unused(kind)).collect();
         let zeros = words.iter().fold(0, |all, word| all | word).trailing_zeros().min(63);
         let step = words.len().div_ceil(4).max(1);
-        let sample: Vec<i64> = words.chunks(step).flat_map(|part| &part[..part.len().min(100)]).copied().collect();
-        // Cuts at every other place: the estimate is no finer.
+        let sample: Vec<i64> = words.chunks(step).flat_map(|part| &part[..part.len().min(64)]).copied().collect();
         let cost = |low_bits: u32| {
             let high: Vec<i64> = sample.iter().map(|&word| high(word, zeros + low_bits)).collect();
             ints::plan(&high).cost * 8 + sample.len() * low_bits as usize
         };
-        let low_bits = (1..64 - zeros).rev().step_by(2).min_by_key(|&low_bits| cost(low_bits))?;
+        // Some cuts first, then those beside the best.
+        let best = |cuts: &mut dyn Iterator<Item = u32>| cuts.filter(|cut| (1..64 - zeros).contains(cut)).min_by_key(|&cut| cost(cut));
+        let coarse = best(&mut (1..64).rev().step_by(5))?;
+        let low_bits = best(&mut [coarse, coarse - 1, coarse + 1, coarse.saturating_sub(2), coarse + 2].into_iter())?;
         let high: Vec<i64> = words.iter().map(|&word| high(word, zeros + low_bits)).collect();
         let low = ranges.iter().map(|range| words[range.clone()].iter().map(|word| word >> zeros).collect()).collect();
-        let high = Integers::choose(&high, ranges);
+        let high = Integers::choose(high, ranges);
         let cost = 2 + high.cost + ranges.iter().map(|range| packed_len(range.len(), low_bits)).sum::<usize>();
         Some(Self { low_bits, zeros, low, high, cost })
     }

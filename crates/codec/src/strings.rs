@@ -12,7 +12,7 @@ use crate::{Column, Corrupt, Kind, VECTOR_ROWS, Vector, arena};
 /// The byte strings of a block.
 #[derive(Debug)]
 pub(crate) struct Strings {
-    lengths: Option<Integers>,
+    lengths: Option<Integers<'static>>,
     piles: Vec<Pile>,
 }
 
@@ -20,7 +20,7 @@ impl Strings {
     pub(crate) fn new(kind: Kind, column: &Column, ranges: &Ranges) -> Self {
         let lengths = kind.fixed_length().is_none().then(|| {
             let lengths: Vec<i64> = (0..column.values()).map(|value| column.bytes(value).len() as i64).collect();
-            Integers::choose(&lengths, ranges)
+            Integers::choose(lengths, ranges)
         });
         let start = |value: usize| if value == 0 { 0 } else { column.ends[value - 1] as usize };
         let piles = ranges.iter().map(|range| Pile::new(&column.data[start(range.start)..start(range.end)])).collect();

@@ -130,11 +130,11 @@ fn the_right_encoding_wins_and_is_small() {
         Kind::Uuid,
         (0..n).map(|n| Value::Bytes(uuid(noise(n) >> 20 & 0xfff_ffff, 4).into())).collect(),
         Encoding::Strings,
-        8192 * 16 + 40,
+        8192 * 16 + 60,
     );
     check(Kind::Uuid, (0..n).map(|n| Value::Bytes(uuid(noise(n) & 7, 4).into())).collect(), Encoding::Dictionary, 8192 * 3 / 8 + 200);
     check(Kind::Numeric, (0..n).map(|n| Value::Bytes(numeric(noise(n) & 0x3ff, 2))).collect(), Encoding::Numeric, 8192 * 10 / 8 + 64);
-    check(Kind::Fixed(6), (0..n).map(|n| Value::Bytes(noise(n).to_le_bytes()[..6].into())).collect(), Encoding::Strings, 8192 * 6 + 40);
+    check(Kind::Fixed(6), (0..n).map(|n| Value::Bytes(noise(n).to_le_bytes()[..6].into())).collect(), Encoding::Strings, 8192 * 6 + 60);
 }
 
 #[test]

@@ -16,7 +16,7 @@ const REST_BYTES: usize = UUID_BYTES - TIME_BYTES;
 pub(crate) struct TimeUuids<'a> {
     column: &'a Column,
     ranges: &'a Ranges,
-    times: Integers,
+    times: Integers<'static>,
 }
 
 impl<'a> TimeUuids<'a> {
@@ -27,7 +27,7 @@ impl<'a> TimeUuids<'a> {
             return None;
         }
         let times: Vec<i64> = uuids.iter().map(|uuid| (i128::from_be_bytes(*uuid) >> 80) as i64 & 0xffff_ffff_ffff).collect();
-        Some(Self { column, ranges, times: Integers::choose(&times, ranges) })
+        Some(Self { column, ranges, times: Integers::choose(times, ranges) })
     }
 }
 
