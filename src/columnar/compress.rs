@@ -17,6 +17,7 @@ use super::part::{LockedChunk, already, check_indexes, delete_rows, drop_batches
 use super::row_sorter::{OrderPart, RowSorter, Segments};
 use super::settings::{self, Settings};
 use super::shape::Shape;
+use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
@@ -61,6 +62,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
         _ => size::of_table(relid).unwrap_or_default(),
     };
     let shape = Shape::new(&chunk.relation, settings)?;
+    statistics::before_compress(&chunk.relation);
     let mut sorter = prepare(chunk, &shape)?;
     let rows = collect(chunk, &mut sorter);
     sorter.sort();
@@ -92,6 +94,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
         standby::conflict(&chunk.relation, rows.newest);
         chunk.empty_heap();
         chunk.reindex();
+        statistics::after_compress(relid);
         if let Some(old) = &chunk.layout {
             drop_batches(old);
         }

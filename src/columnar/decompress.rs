@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use super::part::{LockedChunk, already, delete_rows, drop_batches, forget, scan_batches};
 use super::row_writer::RowWriter;
+use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::Result;
 use crate::pg::guard::guard;
@@ -60,6 +61,7 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
     }
     sorter.end();
     table::command_counter_increment();
+    statistics::after_decompress(relid);
     Ok(())
 }
 

@@ -58,6 +58,17 @@ pub fn drop_column(relid: pg_sys::Oid, name: &str) {
     unsafe { run(relid, &[command(Kind::AT_DropColumn, Some(name))]) };
 }
 
+/// Sets a storage parameter, or with None goes back to its default.
+pub fn set_option(relid: pg_sys::Oid, name: &str, value: Option<&str>) {
+    let change = command(if value.is_some() { Kind::AT_SetRelOptions } else { Kind::AT_ResetRelOptions }, None);
+    // SAFETY: fresh nodes.
+    unsafe {
+        let value = value.map_or(std::ptr::null_mut(), |value| make_string(value).cast());
+        (*change).def = list::from_pointers([ffi::makeDefElem(palloc_str(name), value, -1)]).cast();
+        run(relid, &[change]);
+    }
+}
+
 /// `bytea`'s text in hexadecimal form.
 fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;

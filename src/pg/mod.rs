@@ -39,6 +39,7 @@ pub mod pathkey;
 pub mod relation;
 pub mod rewrite;
 pub mod rows;
+pub mod sample;
 pub mod size;
 pub mod slot;
 pub mod sort;
