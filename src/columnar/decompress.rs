@@ -4,12 +4,13 @@ use pgrx::pg_sys;
 
 use super::part::{LockedChunk, already, delete_rows, drop_batches, forget, scan_batches};
 use super::row_writer::RowWriter;
+use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::Result;
 use crate::pg::guard::guard;
 use crate::pg::relation::Relation;
 use crate::pg::sort::{SortKey, Sorter};
-use crate::pg::{context, ffi, live, table};
+use crate::pg::{context, ffi, live, standby, table};
 
 /// `decompress_chunk`: brings a chunk back into row form.
 pub fn decompress(relid: pg_sys::Oid, if_compressed: bool) -> Result<()> {
@@ -40,10 +41,11 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
         }
     });
     slot.end();
-    let visible_to_all = found.visible_to_all && add_rows(chunk, &mut sorter);
+    let rows = if found.visible_to_all { add_rows(chunk, &mut sorter) } else { None };
     sorter.sort();
     chunk.lock_out_readers(c"decompress_chunk");
-    if visible_to_all {
+    if let Some(rows) = rows {
+        standby::conflict(&chunk.relation, live::newer(found.newest, rows.newest));
         chunk.empty_heap();
         write(&mut sorter, RowWriter::frozen(&chunk.relation));
         chunk.reindex();
@@ -59,17 +61,17 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
     }
     sorter.end();
     table::command_counter_increment();
+    statistics::after_decompress(relid);
     Ok(())
 }
 
-/// Adds the rows of the heap, if every snapshot sees the same ones; false if not, and then they stay where they are.
-fn add_rows(chunk: &LockedChunk, sorter: &mut Sorter) -> bool {
+/// Adds the rows of the heap, if every snapshot sees the same ones; None if not, and then they stay where they are.
+fn add_rows(chunk: &LockedChunk, sorter: &mut Sorter) -> Option<live::Found> {
     if !live::scan(&chunk.relation, |_| {}).visible_to_all {
-        return false;
+        return None;
     }
     // SAFETY: a row of the chunk. What was visible to all stays so under the lock.
-    live::scan(&chunk.relation, |slot| unsafe { sorter.push(slot) });
-    true
+    Some(live::scan(&chunk.relation, |slot| unsafe { sorter.push(slot) }))
 }
 
 fn write(sorter: &mut Sorter, mut writer: RowWriter) {
