@@ -495,8 +495,11 @@ postgres! {
     fn systable_endscan(sysscan: SysScanDesc);
     fn systable_getnext(sysscan: SysScanDesc) -> HeapTuple;
     fn table_beginscan_parallel(rel: Relation, pscan: ParallelTableScanDesc) -> TableScanDesc;
+    fn table_block_parallelscan_reinitialize(rel: Relation, pscan: ParallelTableScanDesc);
     fn table_close(relation: Relation, lockmode: LOCKMODE);
     fn table_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
+    fn table_parallelscan_estimate(rel: Relation, snapshot: Snapshot) -> Size;
+    fn table_parallelscan_initialize(rel: Relation, pscan: ParallelTableScanDesc, snapshot: Snapshot);
     fn table_slot_create(rel: Relation, reglist: *mut *mut List) -> *mut TupleTableSlot;
     fn text_to_cstring(t: *const text) -> *mut c_char;
     fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
