@@ -58,6 +58,7 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
         }
     }
     sorter.end();
+    super::dml::unique::trigger::remove(&chunk.relation);
     table::command_counter_increment();
     Ok(())
 }

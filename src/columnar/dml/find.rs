@@ -3,8 +3,8 @@
 use pgrx::pg_sys;
 
 use super::targets::Target;
-use crate::columnar::layout::Layout;
 use crate::columnar::filter::{Filter, Verdict, WORDS, fill};
+use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
 use crate::pg::ffi::{self, raw};
 use crate::pg::relation::Relation;
