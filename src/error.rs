@@ -70,6 +70,10 @@ impl SqlState {
     pub const SYNTAX_ERROR: Self = Self("42601");
     /// insufficient_privilege
     pub const INSUFFICIENT_PRIVILEGE: Self = Self("42501");
+    /// not_null_violation
+    pub const NOT_NULL_VIOLATION: Self = Self("23502");
+    /// foreign_key_violation
+    pub const FOREIGN_KEY_VIOLATION: Self = Self("23503");
     /// check_violation
     pub const CHECK_VIOLATION: Self = Self("23514");
     /// object_not_in_prerequisite_state

@@ -135,3 +135,9 @@ pub fn delete(relid: pg_sys::Oid) {
         }
     }
 }
+
+/// All chunks that have a columnar part.
+pub fn all() -> Vec<pg_sys::Oid> {
+    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    table.scan(None, &[]).iter().filter_map(|row| row.get(0)).collect()
+}

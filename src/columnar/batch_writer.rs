@@ -28,8 +28,7 @@ pub struct BatchWriter {
     layout: Rc<Layout>,
     bulk: pg_sys::BulkInsertState,
     options: i32,
-    /// The open indexes with how to fill them.
-    indexes: Vec<(pg_sys::Relation, *mut pg_sys::IndexInfo)>,
+    indexes: Indexes,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
     /// Batches written.
@@ -49,12 +48,12 @@ impl BatchWriter {
             Mode::Unindexed => no_logical | pg_sys::HEAP_INSERT_SKIP_FSM,
             Mode::Indexed => no_logical,
         };
-        let indexes = if mode == Mode::Indexed { relation.index_oids() } else { Vec::new() };
+        let indexes = if mode == Mode::Indexed { Indexes::open(&relation) } else { Indexes(Vec::new()) };
         let count = relation.attributes().len();
         Self {
             // SAFETY: freed by `finish`, or with the memory context and resource owner.
             bulk: unsafe { ffi::GetBulkInsertState() },
-            indexes: indexes.into_iter().map(open_index).collect(),
+            indexes,
             relation,
             layout: Rc::clone(layout),
             options: options as i32,
@@ -79,10 +78,8 @@ impl BatchWriter {
                 tuple
             })
         };
-        for (index, info) in &self.indexes {
-            // SAFETY: an open index of the table, on plain columns.
-            unsafe { insert_entry(*index, *info, heap, &self.values, &self.nulls, &mut (*tuple).t_self) };
-        }
+        // SAFETY: the tuple that was inserted.
+        self.indexes.insert(&self.relation, &self.values, &self.nulls, unsafe { (*tuple).t_self });
         self.batches += 1;
         self.rows += batch.rows as i64;
     }
@@ -110,29 +107,55 @@ impl BatchWriter {
     }
 
     fn set_bytes(&mut self, attribute: i16, bytes: Option<&[u8]>) {
-        // SAFETY: a copy in the current memory context.
-        let value = bytes.map(|bytes| unsafe { guard(|| value::varlena(bytes)) });
-        self.set(attribute, value);
+        self.set(attribute, bytes.map(bytes_datum));
     }
 
     /// Closes the table.
     pub fn finish(self) -> Relation {
+        self.indexes.close();
         // SAFETY: made by `open`.
-        unsafe {
-            for (index, _) in &self.indexes {
-                ffi::index_close(*index, pg_sys::NoLock as i32);
-            }
-            ffi::FreeBulkInsertState(self.bulk);
-        }
+        unsafe { ffi::FreeBulkInsertState(self.bulk) };
         self.relation
     }
 }
 
-fn open_index(oid: pg_sys::Oid) -> (pg_sys::Relation, *mut pg_sys::IndexInfo) {
-    // SAFETY: an index of an open table.
-    unsafe {
-        let index = ffi::index_open(oid, pg_sys::RowExclusiveLock as i32);
-        (index, ffi::BuildIndexInfo(index))
+/// A bytea in the current memory context.
+pub fn bytes_datum(bytes: &[u8]) -> pg_sys::Datum {
+    // SAFETY: a copy.
+    unsafe { guard(|| value::varlena(bytes)) }
+}
+
+/// The open indexes of a batch table, with how to fill them.
+pub struct Indexes(Vec<(pg_sys::Relation, *mut pg_sys::IndexInfo)>);
+
+impl Indexes {
+    /// Opens the indexes of a batch table.
+    pub fn open(relation: &Relation) -> Self {
+        let open = |oid| {
+            // SAFETY: an index of an open table.
+            unsafe {
+                let index = ffi::index_open(oid, pg_sys::RowExclusiveLock as i32);
+                (index, ffi::BuildIndexInfo(index))
+            }
+        };
+        Self(relation.index_oids().into_iter().map(open).collect())
+    }
+
+    /// Enters a row of the table into all of them.
+    pub fn insert(&self, relation: &Relation, values: &[pg_sys::Datum], nulls: &[bool], tid: pg_sys::ItemPointerData) {
+        let mut tid = tid;
+        for (index, info) in &self.0 {
+            // SAFETY: an open index of the table, on plain columns.
+            unsafe { insert_entry(*index, *info, relation.as_ptr(), values, nulls, &mut tid) };
+        }
+    }
+
+    /// Closes them.
+    pub fn close(self) {
+        for (index, _) in self.0 {
+            // SAFETY: opened by `open`.
+            unsafe { ffi::index_close(index, pg_sys::NoLock as i32) };
+        }
     }
 }
 

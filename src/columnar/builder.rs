@@ -77,21 +77,7 @@ impl Builder {
     /// A builder for columns of a chunk, `keys` as in [`super::batch_table::Plan`]. `blooms` are the indexes in `columns` of those that
     /// get a bloom filter if their type can be hashed.
     pub fn new(columns: &[Column], keys: &[usize], segments: usize, blooms: &[usize]) -> Self {
-        let building = |(index, column): (usize, &Column)| {
-            let is_text = matches!(column.image, Image::Text { .. });
-            let is_live = column.attribute != 0;
-            let is_key = keys.contains(&index);
-            Building {
-                order: if is_live && (is_key || !is_text) { Order::of(column.type_oid, column.collation) } else { Order::None },
-                is_dear: column.collation != pg_sys::InvalidOid && column.collation != pg_sys::C_COLLATION_OID,
-                sum: if is_live { sum_of(column.type_oid) } else { Sum::None },
-                bloom: if is_live && !is_text && blooms.contains(&index) { Hash::of(column.type_oid, column.collation) } else { None },
-                is_key,
-                column: column.clone(),
-                pending: Data::default(),
-                batch: Data::default(),
-            }
-        };
+        let building = |(index, column): (usize, &Column)| Building::new(column, keys.contains(&index), blooms.contains(&index));
         Self { columns: columns.iter().enumerate().map(building).collect(), keys: keys.to_vec(), segments, rows: 0 }
     }
 
@@ -213,7 +199,32 @@ struct Bounds {
     runs: usize,
 }
 
+/// What a zone map says of the values of a column that is no key.
+///
+/// # Safety
+/// Values of the column's type. May jump.
+pub unsafe fn describe_values(column: &Column, data: &Data, bloom: bool) -> ColumnZone {
+    let building = Building { batch: data.clone(), ..Building::new(column, false, bloom) };
+    // SAFETY: the caller's promise.
+    unsafe { building.summarise() }.0
+}
+
 impl Building {
+    fn new(column: &Column, is_key: bool, bloom: bool) -> Self {
+        let is_text = matches!(column.image, Image::Text { .. });
+        let is_live = column.attribute != 0;
+        Self {
+            order: if is_live && (is_key || !is_text) { Order::of(column.type_oid, column.collation) } else { Order::None },
+            is_dear: column.collation != pg_sys::InvalidOid && column.collation != pg_sys::C_COLLATION_OID,
+            sum: if is_live { sum_of(column.type_oid) } else { Sum::None },
+            bloom: if is_live && !is_text && bloom { Hash::of(column.type_oid, column.collation) } else { None },
+            is_key,
+            column: column.clone(),
+            pending: Data::default(),
+            batch: Data::default(),
+        }
+    }
+
     /// Moves the first rows that wait to `batch`.
     fn split(&mut self, rows: usize) {
         if rows == self.pending.rows {

@@ -6,6 +6,7 @@ pub mod batch_table;
 pub mod batch_writer;
 pub mod builder;
 pub mod compress;
+pub mod ddl;
 pub mod decompress;
 pub mod defaults;
 pub mod direct;

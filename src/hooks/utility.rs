@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use pgrx::pg_sys;
 
 use super::{ddl, subscription, truncate};
+use crate::columnar::ddl::{Watch, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
@@ -103,11 +104,25 @@ unsafe fn dispatch(call: Call) -> Result<()> {
         match tag {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
-            pg_sys::NodeTag::T_AlterTableStmt => return ddl::alter_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_AlterTableStmt => {
+                let watch = Watch::before_alter(statement.cast())?;
+                ddl::alter_table(statement.cast(), forward)?;
+                return watch.map_or(Ok(()), |watch| watch.after());
+            }
+            pg_sys::NodeTag::T_AlterEnumStmt => {
+                types::check_enum(statement.cast())?;
+                forward();
+            }
+            pg_sys::NodeTag::T_AlterDomainStmt => {
+                forward();
+                return types::check_domain(statement.cast());
+            }
             pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
             pg_sys::NodeTag::T_IndexStmt => {
                 ddl::create_index(statement.cast())?;
+                let watch = Watch::before_index(statement.cast())?;
                 forward();
+                return watch.map_or(Ok(()), |watch| watch.after_index());
             }
             pg_sys::NodeTag::T_GrantStmt => {
                 ddl::grant(statement.cast());
@@ -135,12 +150,14 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_RenameStmt, T_RuleStmt,
-        T_TruncateStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
+        T_RenameStmt, T_RuleStmt, T_TruncateStmt,
     };
     matches!(
         tag,
-        T_TruncateStmt
+        T_AlterDomainStmt
+            | T_AlterEnumStmt
+            | T_TruncateStmt
             | T_DropTableSpaceStmt
             | T_CopyStmt
             | T_CreateStmt

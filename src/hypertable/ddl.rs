@@ -55,28 +55,17 @@ pub fn follow_owner(relid: pg_sys::Oid) {
         // SAFETY: `recursing` skips the checks that were made for the hypertable.
         unsafe { ffi::ATExecChangeOwner(oid, owner, true, pg_sys::AccessExclusiveLock as i32) };
         table::command_counter_increment();
+        follow_owner_of_batches(oid);
     }
 }
 
-/// Repeats one ALTER TABLE command that is about owners or storage on the batches of a chunk, or of all chunks below a table.
-///
-/// # Safety
-/// `command` is a valid AlterTableCmd.
-pub unsafe fn repeat_on_batches(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) {
-    for oid in std::iter::once(relid).chain(descendants(relid, pg_sys::NoLock)) {
-        if let Some(part) = columnar_chunk::find(oid) {
-            // SAFETY: ALTER TABLE may scribble on the command, so it gets a copy.
-            unsafe {
-                let copy: *mut pg_sys::AlterTableCmd = ffi::copyObjectImpl(command.cast()).cast();
-                if (*command).subtype == pg_sys::AlterTableType::AT_ChangeOwner {
-                    let owner = Relation::open(oid, pg_sys::NoLock).class().relowner;
-                    ffi::ATExecChangeOwner(part.batches, owner, true, pg_sys::AccessExclusiveLock as i32);
-                } else {
-                    ffi::AlterTableInternal(part.batches, list::from_pointers([copy]), false);
-                }
-            }
-            table::command_counter_increment();
-        }
+/// Gives the batches of a chunk its owner.
+pub fn follow_owner_of_batches(relid: pg_sys::Oid) {
+    if let Some(part) = columnar_chunk::find(relid) {
+        let owner = Relation::open(relid, pg_sys::NoLock).class().relowner;
+        // SAFETY: `recursing` skips the checks that were made for the chunk.
+        unsafe { ffi::ATExecChangeOwner(part.batches, owner, true, pg_sys::AccessExclusiveLock as i32) };
+        table::command_counter_increment();
     }
 }
 

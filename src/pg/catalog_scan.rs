@@ -44,3 +44,52 @@ pub unsafe fn attribute(catalog: &Relation, tuple: pg_sys::HeapTuple, number: u3
     let index = number as usize - 1;
     (!nulls[index]).then_some(values[index])
 }
+
+/// `DependRelationId`
+const DEPEND_RELATION_ID: pg_sys::Oid = pg_sys::Oid::from_u32(2608);
+/// `DependReferenceIndexId`
+const DEPEND_REFERENCE_INDEX_ID: pg_sys::Oid = pg_sys::Oid::from_u32(2674);
+/// `Anum_pg_depend_refclassid` and `Anum_pg_depend_refobjid`
+const REFERENCE_COLUMNS: [i16; 2] = [4, 5];
+
+/// pg_depend's rows up to what is needed; pgrx does not bind them.
+#[repr(C)]
+struct Dependency {
+    class: pg_sys::Oid,
+    object: pg_sys::Oid,
+    sub: i32,
+}
+
+/// True if a column or another type than its own array is made of a type, according to pg_depend.
+pub fn type_is_used(type_oid: pg_sys::Oid, array: pg_sys::Oid) -> bool {
+    let depend = Relation::open(DEPEND_RELATION_ID, pg_sys::AccessShareLock);
+    [type_oid, array].into_iter().filter(|oid| *oid != pg_sys::InvalidOid).any(|oid| {
+        scan_dependents(&depend, pg_sys::TypeRelationId, oid).into_iter().any(|(class, object, sub)| {
+            (class == pg_sys::RelationRelationId && sub != 0) || (class == pg_sys::TypeRelationId && object != array)
+        })
+    })
+}
+
+/// `classid`, `objid`, `objsubid` of what depends on an object.
+fn scan_dependents(depend: &Relation, class: pg_sys::Oid, object: pg_sys::Oid) -> Vec<(pg_sys::Oid, pg_sys::Oid, i32)> {
+    let mut keys = [pg_sys::ScanKeyData::default(); 2];
+    let mut found = Vec::new();
+    // SAFETY: the keys live until the scan ends; a tuple of pg_depend is read before the scan moves on.
+    unsafe {
+        for (key, (column, oid)) in keys.iter_mut().zip(REFERENCE_COLUMNS.into_iter().zip([class, object])) {
+            let equal = pg_sys::Oid::from(pg_sys::F_OIDEQ);
+            ffi::ScanKeyInit(key, column, pg_sys::BTEqualStrategyNumber as u16, equal, pg_sys::Datum::from(oid));
+        }
+        let scan = ffi::systable_beginscan(depend.as_ptr(), DEPEND_REFERENCE_INDEX_ID, true, std::ptr::null_mut(), 2, keys.as_mut_ptr());
+        loop {
+            let tuple = ffi::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            let form = &*super::syscache::form::<Dependency>(tuple);
+            found.push((form.class, form.object, form.sub));
+        }
+        ffi::systable_endscan(scan);
+    }
+    found
+}

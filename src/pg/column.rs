@@ -22,6 +22,12 @@ pub fn copy_options(from: &Relation, to: &Relation) {
     }
 }
 
+/// The name of a column; None if there is none of that number, or it was dropped.
+pub fn name_of(relid: pg_sys::Oid, attribute: i16) -> Option<String> {
+    // SAFETY: a palloc'd name or NULL.
+    unsafe { super::relation::optional_string(ffi::get_attname(relid, attribute, true)) }
+}
+
 fn attribute_tuple(relid: pg_sys::Oid, attribute: i16) -> Option<CacheTuple> {
     CacheTuple::by_keys(pg_sys::SysCacheIdentifier::ATTNUM, pg_sys::Datum::from(relid), pg_sys::Datum::from(attribute))
 }

@@ -82,3 +82,14 @@ pub fn tablespace_oid(name: &str) -> Option<pg_sys::Oid> {
     let oid = unsafe { ffi::get_tablespace_oid(text.as_ptr(), true) };
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
+
+/// `OPERATOR(schema.name)`, as SQL calls an operator whatever the search path is; None if it is gone.
+pub fn operator_name(oid: pg_sys::Oid) -> Option<String> {
+    let tuple = super::syscache::CacheTuple::by_oid(pg_sys::SysCacheIdentifier::OPEROID, oid)?;
+    // SAFETY: a row of pg_operator; a palloc'd name or NULL.
+    let (name, schema) = unsafe {
+        let form = tuple.form::<pg_sys::FormData_pg_operator>();
+        (super::relation::name_string(&form.oprname), super::relation::optional_string(ffi::get_namespace_name(form.oprnamespace))?)
+    };
+    Some(format!("OPERATOR({}.{name})", super::relation::quote_identifier(&schema)))
+}

@@ -185,6 +185,12 @@ pub fn type_name(oid: pg_sys::Oid) -> String {
     unsafe { optional_string(ffi::format_type_be(oid)) }.unwrap_or_default()
 }
 
+/// The same with its modifier.
+pub fn type_name_with(oid: pg_sys::Oid, typmod: i32) -> String {
+    // SAFETY: format_type_with_typemod returns a palloc'd string for any OID.
+    unsafe { optional_string(ffi::format_type_with_typemod(oid, typmod)) }.unwrap_or_default()
+}
+
 /// Copies a palloc'd C string that may be NULL.
 ///
 /// # Safety

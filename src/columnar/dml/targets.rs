@@ -220,6 +220,9 @@ fn has_delete_triggers(relid: pg_sys::Oid) -> bool {
     // SAFETY: NULL or the relation's triggers.
     let triggers = unsafe { (*relation.as_ptr()).trigdesc.as_ref() };
     triggers.is_some_and(|triggers| {
-        triggers.trig_delete_before_row || triggers.trig_delete_after_row || triggers.trig_delete_instead_row || triggers.trig_delete_old_table
+        triggers.trig_delete_before_row
+            || triggers.trig_delete_after_row
+            || triggers.trig_delete_instead_row
+            || triggers.trig_delete_old_table
     })
 }

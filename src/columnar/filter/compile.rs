@@ -63,7 +63,8 @@ impl Filter {
                 pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
                 pg_sys::ALLOCSET_SMALL_MAXSIZE as usize,
             );
-            let slot = ffi::MakeSingleTupleTableSlot(chunk, &raw const pg_sys::TTSOpsVirtual);
+            // A copy, since the relcache counts who uses its own.
+            let slot = ffi::MakeSingleTupleTableSlot(ffi::CreateTupleDescCopy(chunk), &raw const pg_sys::TTSOpsVirtual);
             Self { conditions, econtext: std::ptr::null_mut(), slot, context, batches: 0 }
         }
     }
@@ -156,6 +157,10 @@ impl Source<'_> {
             let is_in = (*expression).useOr && compare.comparison == Comparison::Equal;
             let is_not_in = !(*expression).useOr && compare.comparison == Comparison::NotEqual;
             if !(is_in || is_not_in) {
+                return None;
+            }
+            // What is evaluated as a whole is negated already.
+            if is_not_in && !(compare.is_native && matches!(compare.order, Order::Signed)) {
                 return None;
             }
             let compare = Compare { comparison: Comparison::Equal, ..compare };
