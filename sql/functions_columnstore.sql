@@ -20,3 +20,7 @@ CREATE FUNCTION _timescaledb_functions.columnar_chunk_restored() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION _timescaledb_functions.columnar_chunk_restored() FROM PUBLIC;
 CREATE TRIGGER columnar_chunk_restored AFTER INSERT ON _timescaledb_config.columnar_chunk
     FOR EACH ROW EXECUTE FUNCTION _timescaledb_functions.columnar_chunk_restored();
+
+-- On chunks with a columnar part and unique keys: has PostgreSQL see the keys that are in columns.
+CREATE FUNCTION _timescaledb_functions.unique_guard() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'tsc_unique_guard' LANGUAGE c;

@@ -70,3 +70,9 @@ sql_function!(
         Ok(Some(pg_sys::Datum::null()))
     }
 );
+
+sql_function!(
+    /// The trigger on chunks with a columnar part and unique keys.
+    tsc_unique_guard,
+    |args| -> pg_sys::Datum { crate::columnar::dml::unique::trigger::fire(args) }
+);

@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
+use super::dml;
 use super::fold::fold;
 use super::part::{LockedChunk, already, check_indexes, delete_rows, drop_batches, scan_batches};
 use super::row_sorter::{OrderPart, RowSorter, Segments};
@@ -20,6 +21,7 @@ use super::shape::Shape;
 use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
+use crate::pg::partition_change::check_not_in_use;
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size;
 use crate::pg::{context, ffi, live, standby, table};
@@ -32,11 +34,13 @@ pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -
     if chunk.is_compressed() && !recompress && is_empty(&chunk.relation) {
         return already(relid, "columnstore", !if_not_compressed);
     }
+    // Rows would be taken from under a statement that is changing them, or from triggers that are to fire on them yet.
+    check_not_in_use(&chunk.relation, c"compress_chunk");
     context::with_temporary(|| {
-        if !recompress && chunk.is_compressed() && fold(&chunk, &settings)? {
-            return Ok(());
+        if recompress || !chunk.is_compressed() || !fold(&chunk, &settings)? {
+            rewrite(&chunk, &settings)?;
         }
-        rewrite(&chunk, &settings)
+        dml::unique::trigger::ensure(&chunk.relation)
     })
 }
 

@@ -60,6 +60,7 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
         }
     }
     sorter.end();
+    super::dml::unique::trigger::remove(&chunk.relation);
     table::command_counter_increment();
     statistics::after_decompress(relid);
     Ok(())
