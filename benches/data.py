@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from cluster import ROOT, STATE
-from scale import HOURS
+from scale import HOURS, SENSOR_HOURS
 
 GENERATOR = ROOT / "target" / "release" / "tsbs-gen"
 ROWS_PER_HOST = HOURS * 360
@@ -31,11 +31,20 @@ def tags_ddl() -> str:
     return subprocess.run([GENERATOR, "ddl"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
+def sensors(number: int) -> Path:
+    return _file(f"sensor-{number}.csv", "sensor", "--hosts", number, hours=SENSOR_HOURS)
+
+
+def sensor_columns() -> str:
+    ddl = subprocess.run([GENERATOR, "sensor-ddl"], capture_output=True, text=True, check=True).stdout
+    return ddl[ddl.index("(") + 1 : ddl.rindex(")")]
+
+
 def rows(hosts: int) -> int:
     return hosts * ROWS_PER_HOST
 
 
-def _file(name: str, *arguments: object) -> Path:
+def _file(name: str, *arguments: object, hours: int = HOURS) -> Path:
     folder = STATE / "data"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
@@ -43,6 +52,6 @@ def _file(name: str, *arguments: object) -> Path:
     if not path.exists() or path.stat().st_mtime < GENERATOR.stat().st_mtime:
         unfinished = path.with_suffix(".tmp")
         with open(unfinished, "wb") as out:
-            subprocess.run([GENERATOR, *map(str, arguments), "--hours", str(HOURS)], stdout=out, check=True)
+            subprocess.run([GENERATOR, *map(str, arguments), "--hours", str(hours)], stdout=out, check=True)
         os.replace(unfinished, path)
     return path

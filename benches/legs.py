@@ -16,6 +16,18 @@ COLUMNS = "time timestamptz NOT NULL, tags_id integer, hostname text, " + ", ".j
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What all tables that are compared have in common."""
+
+    columns: str
+    # One index is on this column and the time, the other on the time.
+    series: str
+
+
+CPU = Shape(COLUMNS, "hostname")
+
+
+@dataclass(frozen=True)
 class Leg:
     title: str
     kind: str
@@ -27,6 +39,7 @@ PLAIN = Leg("plain", "plain")
 NATIVE = Leg("native", "native")
 HYPER = Leg("hypertable", "hypertable")
 HYPER_NEW = Leg("hypertable, new chunks", "hypertable", premade=False)
+COLUMNAR = Leg("compressed", "hypertable", premade=False)
 HYPER_LEGS = (HYPER, HYPER_NEW)
 ALL_LEGS = (PLAIN, NATIVE, HYPER)
 LOADED_LEGS = (PLAIN, NATIVE, HYPER, HYPER_NEW)
@@ -54,19 +67,19 @@ class Tables:
     def __init__(self, self_check: bool = False):
         self.self_check = self_check
 
-    def create(self, conn: psycopg.Connection, leg: Leg, table: str, span: Span) -> None:
+    def create(self, conn: psycopg.Connection, leg: Leg, table: str, span: Span, shape: Shape = CPU) -> None:
         kind = "native" if self.self_check and leg.kind == "hypertable" else leg.kind
         partitioning = " PARTITION BY RANGE (time)" if kind == "native" else ""
         # A measurement that failed may have left it.
         conn.execute(f"DROP TABLE IF EXISTS {table}")
-        conn.execute(f"CREATE TABLE {table} ({COLUMNS}){partitioning}")
+        conn.execute(f"CREATE TABLE {table} ({shape.columns}){partitioning}")
         if kind == "native":
             make_partitions(conn, table, span, 0, span.chunks)
         elif kind == "hypertable":
             make_hypertable(conn, table, span.chunk)
             if leg.premade:
                 make_chunks(conn, table, span)
-        conn.execute(f"CREATE INDEX ON {table} (hostname, time DESC)")
+        conn.execute(f"CREATE INDEX ON {table} ({shape.series}, time DESC)")
         conn.execute(f"CREATE INDEX ON {table} (time DESC)")
         if kind != "plain" and leg.premade:
             found = count_chunks(conn, table)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from legs import HYPER_LEGS, NATIVE, Leg
+from legs import COLUMNAR, HYPER_LEGS, NATIVE, PLAIN, Leg
 
 BLOCKS = 15
 
@@ -16,6 +16,12 @@ class Goal:
 
     limit: float
     partner: Leg | None = NATIVE
+    # In the words of who set it, where the number says too little.
+    stated: str = ""
+
+    @staticmethod
+    def rows_per_second(rows: int, thousands: int) -> "Goal":
+        return Goal(rows / thousands / 1000, None, f"{thousands} k rows/s")
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Measurement:
     failures: dict[Leg, str] = field(default_factory=dict)
     # Processor seconds of the sessions, where they are known: what other programs do to the machine disturbs them less.
     cpu: dict[Leg, list[float]] = field(default_factory=dict)
+    # What is hoped for later; nothing is judged by it.
+    later: str = ""
 
     def cost(self, leg: Leg) -> float | None:
         samples = self.samples.get(leg)
@@ -43,7 +51,7 @@ class Measurement:
 
     def ratio(self, leg: Leg, partner: Leg) -> tuple[float, float, float] | None:
         """Median and quartiles of the costs of a leg by those of its partner in the same round."""
-        if self.cost(leg) is None or self.cost(partner) is None:
+        if self.cost(leg) is None or self.cost(partner) is None or not all(self.samples[partner]):
             return None
         return spread(self.samples[leg], self.samples[partner])
 
@@ -110,7 +118,8 @@ def summary(measurement: Measurement) -> str:
     for leg in measurement.legs:
         shown = measurement.shown(leg)
         words.append(f"{leg.title} {'n/a' if shown is None else f'{shown:.4g}'}")
-        ratio = measurement.ratio(leg, NATIVE) if leg in HYPER_LEGS else None
+        partner = NATIVE if leg in HYPER_LEGS else PLAIN if leg == COLUMNAR else None
+        ratio = measurement.ratio(leg, partner) if partner else None
         if ratio:
             words[-1] += f" (x{ratio[0]:.3f})"
     return " ".join(words[:1]) + " " + ", ".join(words[1:]) + f" {measurement.unit}"

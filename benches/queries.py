@@ -26,15 +26,25 @@ class Draw:
 
     def __init__(self, hosts: int, bucket: Callable[[str], str]):
         self._random = random.Random(123)
-        self._hosts = hosts
+        self.total = hosts
         self.bucket = bucket
 
     def window(self, hours: int) -> Window:
         start = EPOCH + timedelta(seconds=self._random.randrange((HOURS - hours) * 3600))
         return start, start + timedelta(hours=hours)
 
+    def instant(self) -> datetime:
+        """When there are rows."""
+        return EPOCH + timedelta(seconds=self._random.randrange(HOURS * 360) * 10)
+
+    def number(self, limit: int) -> int:
+        return self._random.randrange(limit)
+
+    def host(self) -> str:
+        return f"hostname = 'host_{self.number(self.total)}'"
+
     def hosts(self, number: int) -> str:
-        drawn = self._random.sample(range(self._hosts), min(number, self._hosts))
+        drawn = self._random.sample(range(self.total), min(number, self.total))
         return "hostname IN (" + ", ".join(f"'host_{host}'" for host in drawn) + ")"
 
 
@@ -118,11 +128,12 @@ def run(bench: Bench) -> Iterator[Measurement]:
             draw = Draw(hosts, lambda width: bench.bucket(conn, width))
             texts = list(dict.fromkeys(query(draw) for _ in range(bench.scale.query_variants)))
             yield from measure_query(bench, conn, name, texts, load)
-        for table in ["tags", *(f"cpu_{leg.kind}" for leg in ALL_LEGS)]:
-            conn.execute(f"DROP TABLE IF EXISTS {table}")
+        # The others are of use for the columnstore.
+        conn.execute("DROP TABLE IF EXISTS cpu_native")
 
 
 def load_tags(conn: psycopg.Connection, hosts: int) -> None:
+    conn.execute("DROP TABLE IF EXISTS tags")
     conn.execute(data.tags_ddl())
     conn.execute(f"COPY tags FROM '{data.tags(hosts)}' (FORMAT csv)")
     conn.execute("VACUUM (FREEZE, ANALYZE) tags")

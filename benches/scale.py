@@ -5,6 +5,7 @@ from datetime import timedelta
 
 CHUNK = timedelta(hours=12)
 HOURS = 72
+SENSOR_HOURS = 36
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Scale:
     query_hosts: int
     query_rounds: int
     query_variants: int
+    sensors: int
+    direct_hosts: int
+    series: int
+    columnar_chunks: tuple[int, ...]
 
 
 FULL = Scale(
@@ -36,6 +41,10 @@ FULL = Scale(
     query_hosts=400,
     query_rounds=4,
     query_variants=2,
+    sensors=1_000,
+    direct_hosts=40,
+    series=200_000,
+    columnar_chunks=(1_000,),
 )
 
 QUICK = Scale(
@@ -51,4 +60,8 @@ QUICK = Scale(
     query_hosts=10,
     query_rounds=2,
     query_variants=2,
+    sensors=20,
+    direct_hosts=3,
+    series=2_000,
+    columnar_chunks=(20,),
 )

@@ -8,6 +8,9 @@ static DEFAULT_CHUNK_TIME_INTERVAL: GucSetting<Option<CString>> = GucSetting::<O
 static ENABLE_CHUNKWISE_AGGREGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_DIRECT_COMPRESS_COPY: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ENABLE_DIRECT_COMPRESS_INSERT: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ENABLE_COLUMNAR_SCAN_FILTER_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ENABLE_COLUMNARSCAN: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ENABLE_DECOMPRESSION_SORTED_MERGE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_NOW_CONSTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_OPTIMIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_QUAL_PROPAGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -43,6 +46,30 @@ pub fn init() {
         c"Let large INSERT statements write straight into columns",
         c"As for COPY; statements with RETURNING or ON CONFLICT, or of a few rows, take the usual way.",
         &ENABLE_DIRECT_COMPRESS_INSERT,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_columnar_scan_filter_pushdown",
+        c"Evaluate conditions on the vectors of compressed chunks",
+        c"Off: row by row.",
+        &ENABLE_COLUMNAR_SCAN_FILTER_PUSHDOWN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_columnarscan",
+        c"Let plans read compressed chunks without a cost penalty",
+        c"Off: only where there is no other way.",
+        &ENABLE_COLUMNARSCAN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_decompression_sorted_merge",
+        c"Let plans read compressed chunks in order",
+        c"",
+        &ENABLE_DECOMPRESSION_SORTED_MERGE,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -85,6 +112,21 @@ pub fn enable_direct_compress_insert() -> bool {
 /// Whether aggregation may be done chunk by chunk.
 pub fn enable_chunkwise_aggregation() -> bool {
     ENABLE_CHUNKWISE_AGGREGATION.get()
+}
+
+/// Evaluate conditions on the vectors of compressed chunks.
+pub fn enable_columnar_scan_filter_pushdown() -> bool {
+    ENABLE_COLUMNAR_SCAN_FILTER_PUSHDOWN.get()
+}
+
+/// Let plans read compressed chunks without a cost penalty.
+pub fn enable_columnarscan() -> bool {
+    ENABLE_COLUMNARSCAN.get()
+}
+
+/// Let plans read compressed chunks in order.
+pub fn enable_decompression_sorted_merge() -> bool {
+    ENABLE_DECOMPRESSION_SORTED_MERGE.get()
 }
 
 /// Whether chunks are found by `now()` when a query is planned.

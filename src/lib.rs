@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod pg;
 mod functions;
 pub mod planner;
+pub mod scan;
 
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pg_test/mod.rs"]

@@ -10,6 +10,7 @@ pub mod ddl;
 pub mod decompress;
 pub mod defaults;
 pub mod direct;
+pub mod dml;
 pub mod filter;
 pub mod fold;
 pub mod image;

@@ -44,6 +44,7 @@ pub struct BatchReader {
     /// Holds the batch's tuple, and what is fetched of it; reset with each batch.
     context: pg_sys::MemoryContext,
     tid: pg_sys::ItemPointerData,
+    tuple: pg_sys::HeapTuple,
 }
 
 /// Throws an error about bytes that the codec didn't write.
@@ -77,7 +78,7 @@ impl BatchReader {
         };
         let columns = layout.columns.iter().map(|_| None).collect();
         let tid = pg_sys::ItemPointerData::default();
-        Self { layout, columns, values: Vec::new(), nulls: Vec::new(), rows: 0, zone: None, context, tid }
+        Self { layout, columns, values: Vec::new(), nulls: Vec::new(), rows: 0, zone: None, context, tid, tuple: std::ptr::null_mut() }
     }
 
     /// Turns to another batch, of which it keeps a copy.
@@ -97,6 +98,7 @@ impl BatchReader {
             self.nulls.resize(attributes, true);
             raw::heap_deform_tuple(copy, desc, self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
             self.tid = (*copy).t_self;
+            self.tuple = copy;
         }
         self.rows =
             self.attribute(self.layout.count).map_or(0, |count| (count.value() as i32).clamp(0, tsc_codec::BATCH_ROWS as i32) as usize);
@@ -132,6 +134,11 @@ impl BatchReader {
     /// Where the batch's row lies in the batch table.
     pub fn tid(&self) -> pg_sys::ItemPointerData {
         self.tid
+    }
+
+    /// The batch's row, until the next one is opened; NULL before the first.
+    pub fn tuple(&self) -> pg_sys::HeapTuple {
+        self.tuple
     }
 
     /// An attribute of the batch's row; None if NULL or not there.

@@ -191,8 +191,8 @@ fn replace_column(hypertable: &Hypertable, from: &str, to: &str) {
     crate::pg::table::command_counter_increment();
 }
 
-/// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: a new one of its name will have nothing to do with
-/// its blocks.
+/// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: refused if batches are sorted by it.
+/// Its blocks go with it: a new column of its name will have nothing to do with them.
 pub fn drop_column(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
     let Some(mut chunk) = columnar_chunk::find(relid) else { return Ok(()) };
     let relation = Relation::open(relid, pg_sys::NoLock);

@@ -3,7 +3,7 @@
 //! A node is a [`Node`] that lives inside PostgreSQL's `CustomScanState`. It is plain data without a destructor, since PostgreSQL
 //! frees it with the query's memory context and an ERROR may skip `end`.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 
 use pgrx::pg_sys;
@@ -53,6 +53,55 @@ pub trait Node: Copy + 'static {
     /// # Safety
     /// Called by EXPLAIN after `begin`.
     unsafe fn explain(_state: &mut State<Self>, _explain: *mut pg_sys::ExplainState) -> Result<()> {
+        Ok(())
+    }
+
+    /// As [`Self::explain`], with the plans above, which names in expressions may refer to.
+    ///
+    /// # Safety
+    /// As [`Self::explain`].
+    unsafe fn explain_below(state: &mut State<Self>, _ancestors: *mut pg_sys::List, explain: *mut pg_sys::ExplainState) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::explain(state, explain) }
+    }
+
+    /// The shared memory that the node's part of a parallel plan needs. Only plans that are `parallel_aware` are asked.
+    ///
+    /// # Safety
+    /// Called by the executor after `begin`.
+    unsafe fn shared_size(_state: &mut State<Self>) -> Result<usize> {
+        Ok(0)
+    }
+
+    /// Fills the shared memory, in the leader.
+    ///
+    /// # Safety
+    /// `shared` is as large as asked for.
+    unsafe fn share(_state: &mut State<Self>, _shared: *mut c_void) -> Result<()> {
+        Ok(())
+    }
+
+    /// Fills the shared memory anew before a rescan.
+    ///
+    /// # Safety
+    /// As [`Self::share`]; no worker is running.
+    unsafe fn share_again(_state: &mut State<Self>, _shared: *mut c_void) -> Result<()> {
+        Ok(())
+    }
+
+    /// Joins the scan, in a worker.
+    ///
+    /// # Safety
+    /// `shared` was filled by the leader.
+    unsafe fn join(_state: &mut State<Self>, _shared: *mut c_void) -> Result<()> {
+        Ok(())
+    }
+
+    /// Hands on what shared memory holds, before it goes.
+    ///
+    /// # Safety
+    /// Called by the executor once the node gives no more rows.
+    unsafe fn shut_down(_state: &mut State<Self>) -> Result<()> {
         Ok(())
     }
 }
@@ -114,11 +163,11 @@ impl<N: Node> Tables<N> {
         ReScanCustomScan: Some(rescan::<N>),
         MarkPosCustomScan: None,
         RestrPosCustomScan: None,
-        EstimateDSMCustomScan: None,
-        InitializeDSMCustomScan: None,
-        ReInitializeDSMCustomScan: None,
-        InitializeWorkerCustomScan: None,
-        ShutdownCustomScan: None,
+        EstimateDSMCustomScan: Some(shared_size::<N>),
+        InitializeDSMCustomScan: Some(share::<N>),
+        ReInitializeDSMCustomScan: Some(share_again::<N>),
+        InitializeWorkerCustomScan: Some(join::<N>),
+        ShutdownCustomScan: Some(shut_down::<N>),
         ExplainCustomScan: Some(explain::<N>),
     });
 }
@@ -174,9 +223,50 @@ unsafe extern "C-unwind" fn end<N: Node>(state: *mut pg_sys::CustomScanState) {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn explain<N: Node>(
     state: *mut pg_sys::CustomScanState,
-    _ancestors: *mut pg_sys::List,
+    ancestors: *mut pg_sys::List,
     explain: *mut pg_sys::ExplainState,
 ) {
     // SAFETY: as above.
-    unsafe { boundary(|| N::explain(&mut *state.cast(), explain)) }
+    unsafe { boundary(|| N::explain_below(&mut *state.cast(), ancestors, explain)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn shared_size<N: Node>(
+    state: *mut pg_sys::CustomScanState,
+    _context: *mut pg_sys::ParallelContext,
+) -> pg_sys::Size {
+    // SAFETY: as above.
+    unsafe { boundary(|| N::shared_size(&mut *state.cast())) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn share<N: Node>(
+    state: *mut pg_sys::CustomScanState,
+    _context: *mut pg_sys::ParallelContext,
+    shared: *mut c_void,
+) {
+    // SAFETY: as above.
+    unsafe { boundary(|| N::share(&mut *state.cast(), shared)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn share_again<N: Node>(
+    state: *mut pg_sys::CustomScanState,
+    _context: *mut pg_sys::ParallelContext,
+    shared: *mut c_void,
+) {
+    // SAFETY: as above.
+    unsafe { boundary(|| N::share_again(&mut *state.cast(), shared)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn join<N: Node>(state: *mut pg_sys::CustomScanState, _toc: *mut pg_sys::shm_toc, shared: *mut c_void) {
+    // SAFETY: as above.
+    unsafe { boundary(|| N::join(&mut *state.cast(), shared)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn shut_down<N: Node>(state: *mut pg_sys::CustomScanState) {
+    // SAFETY: as above.
+    unsafe { boundary(|| N::shut_down(&mut *state.cast())) }
 }

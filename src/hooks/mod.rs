@@ -14,6 +14,7 @@ mod vacuum;
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {
     crate::custom::register::<crate::ingest::guard::ChunkGuard>();
+    crate::scan::init();
     paths::install();
     planner::install();
     relation_info::install();

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 
 use crate::pg::guard::{boundary, guard};
-use crate::{guc, planner};
+use crate::{guc, planner, scan};
 
 static mut PREVIOUS_SCAN: pg_sys::set_rel_pathlist_hook_type = None;
 static mut PREVIOUS_UPPER: pg_sys::create_upper_paths_hook_type = None;
@@ -37,7 +37,8 @@ unsafe extern "C-unwind" fn add_scan_paths(
             if planner::is_planning_hypertables() && guc::enable_optimizations() {
                 planner::add_scan_paths(root, rel, entry);
             }
-            Ok(())
+            // Last: what reads the row part of a chunk alone gives way.
+            scan::replace_paths(root, rel, entry)
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::guc;
 use crate::ingest::guard::add_guards;
 use crate::pg::ffi;
 use crate::pg::guard::{boundary, guard};
-use crate::planner;
+use crate::{planner, scan};
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
 
@@ -31,6 +31,7 @@ unsafe extern "C-unwind" fn plan(
     // SAFETY: PostgreSQL's own arguments are handed on.
     unsafe {
         boundary(|| {
+            scan::mark(query);
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 planner::rewrite(query, parameters);
                 planner::Session::new()

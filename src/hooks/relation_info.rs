@@ -1,4 +1,4 @@
-//! `get_relation_info_hook`: plans leave intakes out. They are empty, and a DEFAULT partition would cost plans their order by time.
+//! `get_relation_info_hook`: plans count both parts of chunks, and leave intakes out. They are empty, and a DEFAULT partition would cost plans their order by time.
 
 use pgrx::pg_sys;
 
@@ -28,6 +28,9 @@ unsafe extern "C-unwind" fn info(root: *mut pg_sys::PlannerInfo, relid: pg_sys::
             }
             if parent && has_default(rel) && has_intake(relid) {
                 leave_default_out(rel);
+            }
+            if !parent {
+                crate::scan::adjust(root, rel);
             }
             Ok(())
         })

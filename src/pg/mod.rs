@@ -42,6 +42,7 @@ pub mod rows;
 pub mod sample;
 pub mod size;
 pub mod slot;
+pub mod snapshot;
 pub mod sort;
 pub mod spi;
 pub mod srf;

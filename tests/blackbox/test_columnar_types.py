@@ -140,8 +140,8 @@ def test_long_values(server, types, session):
 
 def test_a_value_of_many_megabytes(server, types, session):
     table(session, ", a text, b bytea")
-    session.execute("INSERT INTO t SELECT timestamptz '2024-03-01+00' + g * interval '1 second', g, repeat('abcdefghij' || g, 3000000), NULL FROM generate_series(1, 3) AS g")
-    session.execute("INSERT INTO t SELECT timestamptz '2024-03-02+00', 1, NULL, decode(string_agg(md5(i::text), ''), 'hex') FROM generate_series(1, 400000) AS i")
+    session.execute("INSERT INTO t SELECT timestamptz '2024-03-01+00' + g * interval '1 second', g, repeat('abcdefghij' || g, 1000000), NULL FROM generate_series(1, 3) AS g")
+    session.execute("INSERT INTO t SELECT timestamptz '2024-03-02+00', 1, NULL, decode(string_agg(md5(i::text), ''), 'hex') FROM generate_series(1, 150000) AS i")
     session.execute("CREATE TABLE kept AS TABLE t")
     compress(session)
     same(session, "compressed")

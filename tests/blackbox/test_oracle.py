@@ -353,7 +353,7 @@ class Script:
     def make(self):
         kinds = [(self.insert, 14), (self.insert_select, 7), (self.insert_from_itself, 4), (self.with_cte, 5), (self.update, 9), (self.delete, 3),
                  (self.merge, 5), (self.truncate, 1), (self.copy_rows, 7), (self.copy_to, 2), (self.transaction, 14), (self.prepare, 9),
-                 (self.cursor, 5), (self.plpgsql, 5), (self.chunks, 5), (self.ddl, 14), (self.query, 12)]
+                 (self.cursor, 5), (self.plpgsql, 5), (self.chunks, 5), (self.ddl, 14), (self.query, 12), *self.more()]
         makers, weights = zip(*kinds, strict=True)
         while len(self.steps) < STEPS:
             if self.convert_at is not None and len(self.steps) >= self.convert_at:
@@ -362,6 +362,10 @@ class Script:
             step = self.random.choices(makers, weights)[0]()
             self.steps.append(step)
         return self.steps
+
+    def more(self):
+        """Further kinds of steps, and how often they come."""
+        return []
 
     def conversion(self):
         space = f", partitioning_column => 'dev', number_partitions => {self.variant.hashed}" if self.variant.hashed else ""

@@ -45,9 +45,9 @@ fn check_lengths(lengths: &[i64], bytes: usize) -> Result<(), Corrupt> {
     if total(lengths)? == bytes { Ok(()) } else { Err(Corrupt("lengths of values")) }
 }
 
-/// Appends `data[start..start + length]`.
+/// Appends `data[start..start + length]`; faster if more bytes follow.
 #[inline]
-fn push_part(arena: &mut Vec<u64>, data: &[u8], start: usize, length: usize, with_length: bool) -> i64 {
+pub(crate) fn push_part(arena: &mut Vec<u64>, data: &[u8], start: usize, length: usize, with_length: bool) -> i64 {
     let offset = arena.len() * 8;
     let (mut at, end) = (start, start + length);
     if with_length {

@@ -65,7 +65,8 @@ fn bytes<'a>(kind: Kind, column: &'a Column, ranges: &'a Ranges) -> Box<dyn Sche
         Kind::Uuid => TimeUuids::choose(column, ranges).map(|uuids| Box::new(uuids) as _),
         _ => None,
     };
-    let dictionary = Coded::bytes(kind, column, ranges);
+    let limit = if special.is_some() { column.values() / 4 } else { column.values() * 3 / 4 };
+    let dictionary = Coded::bytes(kind, column, ranges, limit);
     // A dictionary is worth more than its size: filters look at each distinct value once.
     let few = dictionary.as_ref().is_some_and(|dictionary| dictionary.distinct * 4 <= column.values());
     let mut best: Option<Box<dyn Scheme>> = dictionary.map(|dictionary| Box::new(dictionary) as _);

@@ -153,17 +153,33 @@ fn find_powers(single: bool, words: &[i64]) -> Option<Powers> {
         let width = if low > high { 0 } else { bit_width((high - low) as u64) };
         (failed * (word_bits(single) + POSITION_BITS) as usize + sample.len() * width as usize, failed)
     };
-    let (_, (_, failed), e) =
-        (0..POWERS.len() as u8).map(|e| (cost(Powers { e, f: DIVIDE }), e)).map(|(cost, e)| (cost.0, cost, e)).min_by_key(|best| best.0)?;
+    let mut best = (usize::MAX, usize::MAX, 0);
+    for e in 0..POWERS.len() as u8 {
+        let (cost, failed) = cost(Powers { e, f: DIVIDE });
+        if cost < best.0 {
+            best = (cost, failed, e);
+        }
+        if failed == 0 {
+            break;
+        }
+    }
+    let (cost_of_best, failed, e) = best;
     let division = Powers { e, f: DIVIDE };
-    if failed == sample.len() || cost(division).0 >= most {
+    if failed == sample.len() || cost_of_best >= most {
         return None;
     }
     // Multiplication is faster; but it fails where division doesn't.
-    let multiplication = (e..POWERS.len() as u8)
-        .map(|of| Powers { e: of, f: of - e })
-        .map(|powers| (cost(powers).1, powers))
-        .min_by_key(|(failed, _)| *failed)?;
+    let mut multiplication = (usize::MAX, division);
+    for of in e..POWERS.len() as u8 {
+        let powers = Powers { e: of, f: of - e };
+        let failed = cost(powers).1;
+        if failed < multiplication.0 {
+            multiplication = (failed, powers);
+        }
+        if failed == 0 {
+            break;
+        }
+    }
     Some(if multiplication.0 <= failed { multiplication.1 } else { division })
 }
 

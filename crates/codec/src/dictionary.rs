@@ -51,10 +51,9 @@ impl Coded {
         Some(Self { values, distinct: distinct.len(), codes: Integers::choose(codes, ranges) })
     }
 
-    /// None if there are too many distinct byte strings.
-    pub(crate) fn bytes(kind: Kind, column: &Column, ranges: &Ranges) -> Option<Self> {
+    /// None if there are more than `limit` distinct byte strings.
+    pub(crate) fn bytes(kind: Kind, column: &Column, ranges: &Ranges, limit: usize) -> Option<Self> {
         let count = column.values();
-        let limit = count * 3 / 4;
         let mut table = Table::new(limit);
         let mut firsts: Vec<usize> = Vec::new();
         let mut codes: Vec<i64> = Vec::with_capacity(count);
@@ -183,8 +182,10 @@ impl<'a> CodedHeader<'a> {
     /// Reads the indexes of a vector.
     pub(crate) fn read_codes(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
         self.codes.read_vector(reader, count, out)?;
-        let greatest = out[..count].iter().fold(0, |greatest, &code| greatest.max(code as u64));
-        if greatest < self.distinct as u64 { Ok(()) } else { Err(Corrupt("index of a value")) }
+        // Negative if any is, or is too large; without comparisons, which few processors make for several integers at once.
+        let last = self.distinct as i64 - 1;
+        let all = out[..count].iter().fold(0, |all, &code| all | code | last.wrapping_sub(code));
+        if all >= 0 { Ok(()) } else { Err(Corrupt("index of a value")) }
     }
 
     /// Reads a vector of words.

@@ -4,7 +4,7 @@
 
 use crate::huffman::{self, Code};
 use crate::packed::{self, Packing};
-use crate::wire::{Reader, put_signed, put_varint, signed_len, varint_len};
+use crate::wire::{Reader, bit_width, put_signed, put_varint, signed_len, varint_len};
 use crate::{Corrupt, VECTOR_ROWS};
 
 /// Runs must be this long on average before their cost is computed.
@@ -96,9 +96,9 @@ fn second_differences_are_smaller(deltas: &[i64]) -> bool {
     let mut first: Vec<i64> = sample().map(|pair| pair[0]).collect();
     first.sort_unstable();
     let Some(&centre) = first.get(first.len() / 2) else { return false };
-    let width = |value: i64| (value.unsigned_abs() as f64 + 1.0).log2();
-    let around: f64 = sample().map(|pair| width(pair[0].wrapping_sub(centre))).sum();
-    let second: f64 = sample().map(|pair| width(pair[1].wrapping_sub(pair[0]))).sum();
+    let width = |value: i64| bit_width(value.unsigned_abs());
+    let around: u32 = sample().map(|pair| width(pair[0].wrapping_sub(centre))).sum();
+    let second: u32 = sample().map(|pair| width(pair[1].wrapping_sub(pair[0]))).sum();
     second < around
 }
 

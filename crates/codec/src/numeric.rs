@@ -18,8 +18,8 @@ const SHORT_SCALE_MASK: u16 = 0x3f;
 const SHORT_WEIGHT_SIGN: u16 = 0x40;
 const SHORT_WEIGHT_MASK: u16 = 0x3f;
 const SPECIAL: u16 = 0xc000;
-/// Bytes of a numeric of 64 bits at most: the header and six digits.
-const MAX_BYTES: usize = 14;
+/// Room for a numeric of 64 bits, the header and six digits, so that eight bytes can be read from each byte of it.
+const ROOM: usize = 24;
 
 /// The numerics of a block.
 #[derive(Debug)]
@@ -36,8 +36,9 @@ impl Numerics {
         for value in 0..column.values() {
             let bytes = column.bytes(value);
             let (of, integer) = integer(bytes)?;
-            let mut rebuilt = [0; MAX_BYTES];
-            if of != scale || bytes != rebuild(integer, scale, &mut rebuilt) {
+            let mut rebuilt = [0; ROOM];
+            let length = rebuild(integer, scale, &mut rebuilt);
+            if of != scale || bytes != &rebuilt[..length] {
                 return None;
             }
             integers.push(integer);
@@ -104,11 +105,11 @@ fn integer(bytes: &[u8]) -> Option<(u32, i64)> {
     Some((scale, i64::try_from(sum).ok()?))
 }
 
-/// The bytes of a numeric.
-fn rebuild(integer: i64, scale: u32, out: &mut [u8; MAX_BYTES]) -> &[u8] {
+/// Writes a numeric; returns how many bytes it has.
+fn rebuild(integer: i64, scale: u32, out: &mut [u8; ROOM]) -> usize {
     if integer == 0 {
         out[..2].copy_from_slice(&(SHORT | (scale as u16) << SHORT_SCALE_SHIFT).to_le_bytes());
-        return &out[..2];
+        return 2;
     }
     // Digits from the last: the decimals fill whole digits.
     let places = scale.div_ceil(4);
@@ -145,7 +146,7 @@ fn rebuild(integer: i64, scale: u32, out: &mut [u8; MAX_BYTES]) -> &[u8] {
     for (place, digit) in out[2..].as_chunks_mut::<2>().0.iter_mut().zip(digits[..count].iter().rev()) {
         *place = digit.to_le_bytes();
     }
-    &out[..2 + count * 2]
+    2 + count * 2
 }
 
 /// What the header says.
@@ -174,9 +175,12 @@ impl<'a> NumericHeader<'a> {
         let mut integers = [0; VECTOR_ROWS];
         self.integers.read_vector(reader, count, &mut integers)?;
         out.arena.reserve(count * 2);
-        let mut bytes = [0; MAX_BYTES];
+        let mut bytes = [0; ROOM];
         for (place, &integer) in out.words.iter_mut().zip(&integers[..count]) {
-            *place = arena::push(&mut out.arena, rebuild(integer, self.scale, &mut bytes), true);
+            *place = {
+                let length = rebuild(integer, self.scale, &mut bytes);
+                arena::push_part(&mut out.arena, &bytes, 0, length, true)
+            };
         }
         Ok(())
     }
@@ -188,7 +192,11 @@ pub(crate) mod tests {
 
     /// The bytes of a number with these decimals.
     pub(crate) fn numeric(integer: i64, scale: u32) -> Vec<u8> {
-        rebuild(integer, scale, &mut [0; MAX_BYTES]).to_vec()
+        {
+            let mut bytes = [0; ROOM];
+            let length = rebuild(integer, scale, &mut bytes);
+            bytes[..length].to_vec()
+        }
     }
 
     #[test]

@@ -39,27 +39,48 @@ impl Packing {
             return best;
         }
         let centre = middle(values);
-        // Most vectors have no outliers: a look at some values tells.
+        let mut around = true;
+        let mut above = true;
+        // Most vectors have no outliers: a look at some values tells, and on which side they are.
         const SOME: usize = 8;
         if values.len() > 16 * SOME {
-            let (above, around) = Histogram::both(values.iter().step_by(SOME), min, centre);
-            let fewest =
-                (0..full).map(|width| width as usize * values.len() + above.wider(width).min(around.wider(width)) * SOME * 12).min();
-            if fewest.is_none_or(|bits| bits / 8 + 4 > best.cost) {
-                return best;
-            }
+            let low = Self::guess(&Histogram::above(values.iter().step_by(SOME), min), values.len(), full, SOME);
+            let wide = Self::guess(&Histogram::around(values.iter().step_by(SOME), centre), values.len(), full, SOME);
+            above = low < best.cost && low <= wide;
+            around = wide < best.cost && wide < low;
         }
-        let (above, around) = Histogram::both(values.iter(), min, centre);
-        for (histogram, centred) in [(above, false), (around, true)] {
-            let mut exceptions = histogram.wider(full);
-            for width in (0..full).rev() {
-                exceptions += histogram.count(width + 1);
-                let base = if centred { centre.wrapping_sub(half(width)) } else { min };
-                let far = |value: i64| value.checked_sub(base).map_or(64, |distance| bit_width(zigzag(distance)));
-                let plan = Self::costed(values.len(), base, width, exceptions, far(min).max(far(max)));
-                if plan.cost < best.cost {
-                    best = plan;
-                }
+        if above {
+            best = best.cheaper(&Histogram::above(values.iter(), min), values.len(), (min, max), full, |_| min);
+        }
+        if around {
+            let base = |width| centre.wrapping_sub(half(width));
+            best = best.cheaper(&Histogram::around(values.iter(), centre), values.len(), (min, max), full, base);
+        }
+        best
+    }
+
+    /// About the cost of the best width, if only each `step`th value was counted.
+    fn guess(histogram: &Histogram, count: usize, full: u32, step: usize) -> usize {
+        let mut exceptions = histogram.wider(full);
+        let mut best = usize::MAX;
+        for width in (0..full).rev() {
+            exceptions += histogram.count(width + 1);
+            best = best.min(packed_len(count, width) + exceptions * step * (POSITION_BITS as usize + 4) / 8);
+        }
+        best.saturating_add(4)
+    }
+
+    /// This, or a narrower width with exceptions if that is cheaper.
+    fn cheaper(self, histogram: &Histogram, count: usize, (min, max): (i64, i64), full: u32, base: impl Fn(u32) -> i64) -> Self {
+        let mut best = self;
+        let mut exceptions = histogram.wider(full);
+        for width in (0..full).rev() {
+            exceptions += histogram.count(width + 1);
+            let base = base(width);
+            let far = |value: i64| value.checked_sub(base).map_or(64, |distance| bit_width(zigzag(distance)));
+            let plan = Self::costed(count, base, width, exceptions, far(min).max(far(max)));
+            if plan.cost < best.cost {
+                best = plan;
             }
         }
         best
@@ -204,15 +225,18 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Of the distances from the least value, and of those from a value in the middle.
-    #[inline]
-    fn both<'a>(values: impl Iterator<Item = &'a i64>, min: i64, centre: i64) -> (Self, Self) {
-        let (mut above, mut around) = (Self::default(), Self::default());
-        for (at, &value) in values.enumerate() {
-            above.add(at, bit_width(value.wrapping_sub(min) as u64));
-            around.add(at, signed_width(value.wrapping_sub(centre)));
-        }
-        (above, around)
+    /// Of the distances from the least value.
+    fn above<'a>(values: impl Iterator<Item = &'a i64>, min: i64) -> Self {
+        let mut this = Self::default();
+        values.enumerate().for_each(|(at, &value)| this.add(at, bit_width(value.wrapping_sub(min) as u64)));
+        this
+    }
+
+    /// Of the distances from a value in the middle, to either side.
+    fn around<'a>(values: impl Iterator<Item = &'a i64>, centre: i64) -> Self {
+        let mut this = Self::default();
+        values.enumerate().for_each(|(at, &value)| this.add(at, signed_width(value.wrapping_sub(centre))));
+        this
     }
 
     #[inline]

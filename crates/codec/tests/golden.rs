@@ -1,5 +1,8 @@
 //! Blocks whose bytes are frozen: they must be read for ever. With `BLESS=1` missing files are written; none is ever replaced.
 
+// Functions beside the tests may fail as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "../fuzz/decode_all.rs"]
 mod decode_all;
 

@@ -63,7 +63,8 @@ impl Filter {
                 pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
                 pg_sys::ALLOCSET_SMALL_MAXSIZE as usize,
             );
-            let slot = ffi::MakeSingleTupleTableSlot(chunk, &raw const pg_sys::TTSOpsVirtual);
+            // A copy, since the relcache counts who uses its own.
+            let slot = ffi::MakeSingleTupleTableSlot(ffi::CreateTupleDescCopy(chunk), &raw const pg_sys::TTSOpsVirtual);
             Self { conditions, econtext: std::ptr::null_mut(), slot, context, batches: 0 }
         }
     }

@@ -1,0 +1,271 @@
+//! The columns of the scan tuple, and where a batch has their values.
+
+use std::rc::Rc;
+
+use pgrx::pg_sys::{self, NodeTag};
+use tsc_codec::VECTOR_ROWS;
+
+use crate::columnar::layout::Layout;
+use crate::columnar::reader::BatchReader;
+use crate::pg::ffi::{self, raw};
+use crate::pg::{list, node};
+
+/// A column of a vector that is being handed on.
+struct Output {
+    /// Index in the scan tuple.
+    index: usize,
+    /// Index in the layout.
+    column: usize,
+    words: *const i64,
+    /// NULL if all rows have values.
+    validity: *const u64,
+}
+
+/// A column that is no column of a batch.
+enum Special {
+    Ctid,
+    /// `xmin` and its like, as the batch's row has them.
+    System(i32),
+    WholeRow,
+}
+
+/// Fills scan tuples.
+pub struct Columns {
+    outputs: Vec<Output>,
+    specials: Vec<(usize, Special)>,
+    values: *mut pg_sys::Datum,
+    nulls: *mut bool,
+    layout: Rc<Layout>,
+    chunk: pg_sys::TupleDesc,
+    ctid: Box<pg_sys::ItemPointerData>,
+    /// Holds the row that was made last.
+    context: pg_sys::MemoryContext,
+    row_values: Vec<pg_sys::Datum>,
+    row_nulls: Vec<bool>,
+}
+
+impl Columns {
+    /// Prepares to fill a slot for the scan tuple of a plan, in the current memory context.
+    ///
+    /// # Safety
+    /// `slot` is the node's scan slot, `chunk` the descriptor of the chunk, which stays open.
+    pub unsafe fn new(
+        plan: *mut pg_sys::CustomScan,
+        slot: *mut pg_sys::TupleTableSlot,
+        layout: &Rc<Layout>,
+        chunk: pg_sys::TupleDesc,
+    ) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let width = (*(*slot).tts_tupleDescriptor).natts as usize;
+            let natts = (*chunk).natts as usize;
+            let mut columns = Self {
+                outputs: Vec::new(),
+                specials: Vec::new(),
+                values: (*slot).tts_values,
+                nulls: (*slot).tts_isnull,
+                layout: Rc::clone(layout),
+                chunk,
+                ctid: Box::default(),
+                context: std::ptr::null_mut(),
+                row_values: vec![pg_sys::Datum::null(); natts],
+                row_nulls: vec![true; natts],
+            };
+            for index in 0..width {
+                *columns.nulls.add(index) = true;
+                *columns.values.add(index) = pg_sys::Datum::null();
+            }
+            let used = used(plan);
+            for (index, attribute) in attributes(plan).into_iter().enumerate() {
+                if used.contains(&(index as i16 + 1)) {
+                    columns.add(index, attribute);
+                }
+            }
+            if columns.specials.iter().any(|(_, special)| matches!(special, Special::WholeRow)) {
+                columns.context = ffi::AllocSetContextCreateInternal(
+                    pg_sys::CurrentMemoryContext,
+                    c"timescale_compat row".as_ptr(),
+                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+                );
+            }
+            columns
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::new`].
+    unsafe fn add(&mut self, index: usize, attribute: i16) {
+        // SAFETY: the slot has this column.
+        unsafe {
+            match i32::from(attribute) {
+                pg_sys::TableOidAttributeNumber => self.set(index, self.layout.chunk.into()),
+                pg_sys::SelfItemPointerAttributeNumber => self.specials.push((index, Special::Ctid)),
+                0 => self.specials.push((index, Special::WholeRow)),
+                system if system < 0 => self.specials.push((index, Special::System(system))),
+                number => match self.layout.column_of(attribute) {
+                    Some(column) => {
+                        self.outputs.push(Output { index, column, words: std::ptr::null(), validity: std::ptr::null() });
+                    }
+                    None => {
+                        let (value, is_null) = missing(self.chunk, number);
+                        if !is_null {
+                            self.set(index, value);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    unsafe fn set(&mut self, index: usize, value: pg_sys::Datum) {
+        // SAFETY: the slot has this column.
+        unsafe {
+            *self.values.add(index) = value;
+            *self.nulls.add(index) = false;
+        }
+    }
+
+    /// Turns to a vector of an open batch: decodes what is handed on.
+    ///
+    /// # Safety
+    /// The batch is one of the layout's chunk. May jump.
+    pub unsafe fn load(&mut self, batch: &mut BatchReader, vector: usize) {
+        for output in &mut self.outputs {
+            // SAFETY: the caller's promise; what the pointers point to stays where it is until the column is asked for another vector.
+            unsafe {
+                let decoded = batch.vector(output.column, vector);
+                output.words = decoded.words.as_ptr();
+                output.validity = if decoded.all_valid { std::ptr::null() } else { decoded.validity.as_ptr() };
+                if decoded.all_valid {
+                    *self.nulls.add(output.index) = false;
+                }
+            }
+        }
+    }
+
+    /// Writes a row of the vector to the slot's arrays.
+    ///
+    /// # Safety
+    /// The vector was loaded from this batch, and has this row. May jump.
+    #[inline]
+    pub unsafe fn fill(&mut self, batch: &mut BatchReader, vector: usize, row: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            for output in &self.outputs {
+                *self.values.add(output.index) = pg_sys::Datum::from(*output.words.add(row));
+                if !output.validity.is_null() {
+                    *self.nulls.add(output.index) = *output.validity.add(row / 64) >> (row % 64) & 1 == 0;
+                }
+            }
+            if !self.specials.is_empty() {
+                self.fill_specials(batch, vector * VECTOR_ROWS + row);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::fill`], with a row of the batch.
+    #[cold]
+    unsafe fn fill_specials(&mut self, batch: &mut BatchReader, row: usize) {
+        for special in 0..self.specials.len() {
+            let (index, kind) = &self.specials[special];
+            let index = *index;
+            // SAFETY: the caller's promise.
+            unsafe {
+                match *kind {
+                    Special::Ctid => {
+                        *self.ctid = tid_of(batch.tid(), row);
+                        let ctid = pg_sys::Datum::from(&raw const *self.ctid);
+                        self.set(index, ctid);
+                    }
+                    Special::System(number) => {
+                        let mut is_null = false;
+                        let value = raw::heap_getsysattr(batch.tuple(), number, self.chunk, &mut is_null);
+                        self.set(index, value);
+                    }
+                    Special::WholeRow => {
+                        let value = self.whole_row(batch, row);
+                        self.set(index, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::fill_specials`].
+    unsafe fn whole_row(&mut self, batch: &mut BatchReader, row: usize) -> pg_sys::Datum {
+        // SAFETY: the arrays have an element for each attribute of the chunk.
+        unsafe {
+            batch.row(row, &mut self.row_values, &mut self.row_nulls);
+            for number in 1..=self.row_values.len() {
+                if self.layout.column_of(number as i16).is_none() {
+                    (self.row_values[number - 1], self.row_nulls[number - 1]) = missing(self.chunk, number as i32);
+                }
+            }
+            raw::MemoryContextReset(self.context);
+            let outer = pg_sys::CurrentMemoryContext;
+            pg_sys::CurrentMemoryContext = self.context;
+            let tuple = raw::heap_form_tuple(self.chunk, self.row_values.as_mut_ptr(), self.row_nulls.as_mut_ptr());
+            let datum = raw::heap_copy_tuple_as_datum(tuple, self.chunk);
+            pg_sys::CurrentMemoryContext = outer;
+            datum
+        }
+    }
+}
+
+/// What rows have in a column that was added after they were compressed; NULL for one that was dropped.
+///
+/// # Safety
+/// An attribute of the descriptor.
+unsafe fn missing(chunk: pg_sys::TupleDesc, number: i32) -> (pg_sys::Datum, bool) {
+    let mut is_null = true;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let attribute = (&(*chunk).attrs.as_slice((*chunk).natts as usize))[number as usize - 1];
+        let value = if attribute.attisdropped { pg_sys::Datum::null() } else { raw::getmissingattr(chunk, number, &mut is_null) };
+        (value, is_null)
+    }
+}
+
+/// Where a row of a batch seems to lie: beyond all blocks that a heap can have in practice.
+fn tid_of(batch: pg_sys::ItemPointerData, row: usize) -> pg_sys::ItemPointerData {
+    let block = u64::from(batch.ip_blkid.bi_hi) << 16 | u64::from(batch.ip_blkid.bi_lo);
+    let number = (block << 9 | u64::from(batch.ip_posid) & 0x1ff) << 13 | row as u64;
+    let block = 0x8000_0000 | (number >> 16) as u32;
+    let ip_blkid = pg_sys::BlockIdData { bi_hi: (block >> 16) as u16, bi_lo: block as u16 };
+    pg_sys::ItemPointerData { ip_blkid, ip_posid: number as u16 }
+}
+
+/// The attribute number of each column of the scan tuple.
+///
+/// # Safety
+/// A plan of ColumnarScan.
+pub unsafe fn attributes(plan: *mut pg_sys::CustomScan) -> Vec<i16> {
+    // SAFETY: the target list holds Vars.
+    unsafe {
+        let targets = list::pointers::<pg_sys::TargetEntry>((*plan).custom_scan_tlist);
+        targets.into_iter().map(|target| (*(*target).expr.cast::<pg_sys::Var>()).varattno).collect()
+    }
+}
+
+/// The columns of the scan tuple, from 1, that the node's result or the conditions on rows refer to.
+unsafe fn used(plan: *mut pg_sys::CustomScan) -> Vec<i16> {
+    // SAFETY: expressions of a finished plan, with Vars of the scan tuple.
+    unsafe {
+        let plan = &(*plan).scan.plan;
+        let mut found = Vec::new();
+        for expressions in [plan.targetlist, plan.qual] {
+            let flags = pg_sys::PVC_RECURSE_PLACEHOLDERS as i32;
+            for var in list::pointers::<pg_sys::Var>(ffi::pull_var_clause(expressions.cast(), flags)) {
+                debug_assert_eq!(node::tag(var), NodeTag::T_Var);
+                if (*var).varno == pg_sys::INDEX_VAR {
+                    found.push((*var).varattno);
+                }
+            }
+        }
+        found
+    }
+}

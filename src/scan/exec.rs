@@ -1,0 +1,296 @@
+//! Running ColumnarScan: the rows of the batches, then those of the row part's plan.
+//!
+//! The loop is that of `ExecScan`. Rows of batches come in the scan slot, those of the row part in that plan's own slot; what is made of
+//! them by projection may come from either, so the projection is compiled for any kind of slot.
+
+use std::ffi::{CStr, c_void};
+
+use pgrx::pg_sys;
+
+use super::batches::Batches;
+use super::columns::Columns;
+use super::{epq, explain};
+use crate::columnar::batch_scan::BatchScan;
+use crate::columnar::filter::Filter;
+use crate::columnar::layout;
+use crate::columnar::reader::BatchReader;
+use crate::custom::{Node, State};
+use crate::error::Result;
+use crate::pg::ffi::{self, raw};
+use crate::pg::{list, slot};
+
+/// The node's state; what has destructors lies in a box of its own, which goes with the query's memory.
+#[derive(Clone, Copy)]
+pub struct ColumnarScan {
+    /// The columnar part; NULL if the chunk has none any more, or nothing is read.
+    pub batches: *mut Batches,
+    /// The row part's plan; NULL if the row part has no blocks.
+    pub rows: *mut pg_sys::PlanState,
+    /// The batches are done.
+    is_in_rows: bool,
+    /// For rows that EvalPlanQual gives, once there were any.
+    pub substitute: *mut epq::Substitute,
+}
+
+impl Node for ColumnarScan {
+    const NAME: &'static CStr = c"ColumnarScan";
+
+    unsafe fn create(_plan: *mut pg_sys::CustomScan) -> Result<Self> {
+        Ok(Self { batches: std::ptr::null_mut(), rows: std::ptr::null_mut(), is_in_rows: false, substitute: std::ptr::null_mut() })
+    }
+
+    unsafe fn begin(state: &mut State<Self>, estate: *mut pg_sys::EState, flags: i32) -> Result<()> {
+        // SAFETY: a node that the executor is initialising.
+        unsafe {
+            let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
+            let chunk = state.scan.ss.ss_currentRelation;
+            let is_run = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 == 0;
+            if is_run {
+                ffi::PredicateLockRelation(chunk, (*estate).es_snapshot);
+                if let Some(layout) = layout::find((*chunk).rd_id) {
+                    let slot = state.scan.ss.ss_ScanTupleSlot;
+                    let conditions = epq::on_chunk(plan);
+                    let parent = &raw mut state.scan.ss.ps;
+                    let filter =
+                        Filter::compile(&conditions, (*plan).scan.scanrelid as i32, &layout, (*chunk).rd_att, parent, std::ptr::null_mut());
+                    let columns = Columns::new(plan, slot, &layout, (*chunk).rd_att);
+                    let scan = BatchScan::open(&layout, (*estate).es_snapshot);
+                    let econtext = ffi::CreateExprContext(estate);
+                    state.node.batches = keep(estate, Batches::new(scan, BatchReader::new(layout), filter, columns, econtext));
+                }
+            }
+            begin_rows(state, estate, flags);
+            state.node.is_in_rows = state.node.batches.is_null();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    unsafe fn next(state: &mut State<Self>) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: an initialised node; plain values only on this frame.
+        unsafe {
+            let ps = &mut state.scan.ss.ps;
+            let econtext = ps.ps_ExprContext;
+            if !ps.ps_ProjInfo.is_null() || !ps.qual.is_null() {
+                raw::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
+            }
+            if !(*ps.state).es_epq_active.is_null()
+                && let Some(row) = epq::substitute(state)
+            {
+                return row;
+            }
+            if !state.node.is_in_rows {
+                let row = next_of_batches(state);
+                if !row.is_null() {
+                    return row;
+                }
+                state.node.is_in_rows = true;
+            }
+            next_of_rows(state)
+        }
+    }
+
+    unsafe fn rescan(state: &mut State<Self>) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.restart();
+            }
+            state.node.is_in_rows = state.node.batches.is_null();
+            let rows = state.node.rows;
+            if !rows.is_null() {
+                if !state.scan.ss.ps.chgParam.is_null() {
+                    ffi::UpdateChangedParamSet(rows, state.scan.ss.ps.chgParam);
+                }
+                if (*rows).chgParam.is_null() {
+                    ffi::ExecReScan(rows);
+                }
+            }
+            ffi::ExecScanReScan(&raw mut state.scan.ss);
+        }
+        Ok(())
+    }
+
+    unsafe fn end(state: &mut State<Self>) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.end();
+            }
+            if !state.node.rows.is_null() {
+                ffi::ExecEndNode(state.node.rows);
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn explain_below(state: &mut State<Self>, ancestors: *mut pg_sys::List, explain: *mut pg_sys::ExplainState) -> Result<()> {
+        // SAFETY: as promised to this function.
+        unsafe { explain::explain(state, ancestors, explain) };
+        Ok(())
+    }
+}
+
+/// Puts a value with destructors where it lives as long as the query, also if an ERROR ends that.
+///
+/// # Safety
+/// An executor that is being initialised.
+pub unsafe fn keep<T>(estate: *mut pg_sys::EState, value: T) -> *mut T {
+    unsafe extern "C-unwind" fn free<T>(value: *mut c_void) {
+        // SAFETY: made below, and freed once. Its destructor frees Rust's memory, and does not call PostgreSQL.
+        drop(unsafe { Box::from_raw(value.cast::<T>()) });
+    }
+    // SAFETY: the callback's memory is that of the context.
+    unsafe {
+        let callback = ffi::MemoryContextAlloc((*estate).es_query_cxt, size_of::<pg_sys::MemoryContextCallback>())
+            .cast::<pg_sys::MemoryContextCallback>();
+        let value = Box::into_raw(Box::new(value));
+        (*callback).func = Some(free::<T>);
+        (*callback).arg = value.cast();
+        ffi::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
+        value
+    }
+}
+
+/// Initialises the row part's plan. With no block in the row part the snapshot can find nothing there, and most chunks have none: then
+/// it is left out, unless somebody looks at the plan's nodes.
+///
+/// # Safety
+/// A node that the executor is initialising.
+unsafe fn begin_rows(state: &mut State<ColumnarScan>, estate: *mut pg_sys::EState, flags: i32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
+        let is_shown =
+            flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0 || (*estate).es_instrument != 0 || (*plan).scan.plan.parallel_aware;
+        let chunk = state.scan.ss.ss_currentRelation;
+        if !is_shown && ffi::RelationGetNumberOfBlocksInFork(chunk, pg_sys::ForkNumber::MAIN_FORKNUM) == 0 {
+            skip_projection(state);
+            return;
+        }
+        let Some(child) = list::pointers::<pg_sys::Plan>((*plan).custom_plans).first().copied() else { return };
+        state.node.rows = ffi::ExecInitNode(child, estate, flags);
+        state.scan.custom_ps = list::from_pointers([state.node.rows]);
+        let ps = &mut state.scan.ss.ps;
+        if ps.ps_ProjInfo.is_null() {
+            // As Append: rows come in slots of several kinds.
+            ps.resultopsset = true;
+            ps.resultopsfixed = false;
+            ps.resultops = std::ptr::null();
+        } else {
+            ps.scanopsfixed = false;
+            ffi::ExecAssignScanProjectionInfoWithVarno(&raw mut state.scan.ss, pg_sys::INDEX_VAR);
+        }
+        skip_projection(state);
+    }
+}
+
+/// A count of rows needs no columns, and no rows without columns.
+///
+/// # Safety
+/// As [`begin_rows`].
+unsafe fn skip_projection(state: &mut State<ColumnarScan>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ps = &mut state.scan.ss.ps;
+        if (*ps.plan).targetlist.is_null() {
+            ps.ps_ProjInfo = std::ptr::null_mut();
+        }
+    }
+}
+
+/// The next row of a batch that meets all conditions, projected; NULL at the end.
+///
+/// # Safety
+/// As [`Node::next`]; the node has batches.
+#[inline]
+unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let batches = &mut *state.node.batches;
+        let ps = &mut state.scan.ss.ps;
+        let row = state.scan.ss.ss_ScanTupleSlot;
+        loop {
+            if (*row).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0 {
+                slot::clear(row);
+            }
+            if !batches.next() {
+                slot::clear(row);
+                return std::ptr::null_mut();
+            }
+            (*row).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+            (*row).tts_nvalid = (*(*row).tts_tupleDescriptor).natts as i16;
+            if ps.qual.is_null() && ps.ps_ProjInfo.is_null() {
+                return row;
+            }
+            if let Some(result) = project(ps, row, true) {
+                return result;
+            }
+        }
+    }
+}
+
+/// What is made of a row; None if it does not meet the conditions on rows.
+///
+/// # Safety
+/// As [`Node::next`].
+#[inline]
+pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSlot, check: bool) -> Option<*mut pg_sys::TupleTableSlot> {
+    // SAFETY: compiled expressions of the node. As ExecQual and ExecProject.
+    unsafe {
+        let econtext = ps.ps_ExprContext;
+        (*econtext).ecxt_scantuple = row;
+        if check && !ps.qual.is_null() && !evaluate(ps.qual, econtext).value() as u8 & 1 != 0 {
+            if let Some(instrument) = ps.instrument.as_mut() {
+                instrument.nfiltered1 += 1.0;
+            }
+            raw::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
+            return None;
+        }
+        let Some(projection) = ps.ps_ProjInfo.as_mut() else { return Some(row) };
+        let result = projection.pi_state.resultslot;
+        slot::clear(result);
+        evaluate(&raw mut projection.pi_state, econtext);
+        (*result).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*result).tts_nvalid = (*(*result).tts_tupleDescriptor).natts as i16;
+        Some(result)
+    }
+}
+
+/// `ExecEvalExprSwitchContext`, the result never NULL.
+#[inline]
+unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> pg_sys::Datum {
+    // SAFETY: a compiled expression.
+    unsafe {
+        let outer = pg_sys::CurrentMemoryContext;
+        pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
+        let mut is_null = false;
+        let value = (*expression).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(expression, econtext, &mut is_null));
+        pg_sys::CurrentMemoryContext = outer;
+        value
+    }
+}
+
+/// The next row of the row part, projected; an empty slot at the end.
+///
+/// # Safety
+/// As [`Node::next`].
+unsafe fn next_of_rows(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the caller's promise. The row part's plan has applied all conditions.
+    unsafe {
+        let rows = state.node.rows;
+        if !rows.is_null() {
+            if !(*rows).chgParam.is_null() {
+                raw::ExecReScan(rows);
+            }
+            let row = (*rows).ExecProcNode.map_or(std::ptr::null_mut(), |next| next(rows));
+            if !slot::is_null(row) {
+                return project(&mut state.scan.ss.ps, row, false).unwrap_or(row);
+            }
+        }
+        let scan = state.scan.ss.ss_ScanTupleSlot;
+        let empty = state.scan.ss.ps.ps_ProjInfo.as_ref().map_or(scan, |projection| projection.pi_state.resultslot);
+        slot::clear(empty);
+        empty
+    }
+}

@@ -1,0 +1,38 @@
+//! What EXPLAIN says of a scan.
+
+use pgrx::pg_sys;
+
+use super::exec::ColumnarScan;
+use crate::custom::State;
+use crate::pg::ffi;
+
+/// Adds the conditions on vectors, and what was read and what was not.
+///
+/// # Safety
+/// As `ExplainCustomScan` is called.
+pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::List, explain: *mut pg_sys::ExplainState) {
+    // SAFETY: the caller's promise. As show_qual.
+    unsafe {
+        let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
+        if !(*plan).custom_exprs.is_null() {
+            let context = ffi::set_deparse_context_plan((*explain).deparse_cxt, plan.cast(), ancestors);
+            let condition = ffi::make_ands_explicit((*plan).custom_exprs);
+            let text = ffi::deparse_expression(condition.cast(), context, (*explain).verbose, false);
+            ffi::ExplainPropertyText(c"Vectorized Filter".as_ptr(), text, explain);
+        }
+        if !(*explain).analyze {
+            return;
+        }
+        let Some(batches) = state.node.batches.as_ref() else { return };
+        let counters = batches.counters;
+        let number =
+            |label: &std::ffi::CStr, value: u64| ffi::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value as i64, explain);
+        if !(*plan).custom_exprs.is_null() {
+            number(c"Rows Removed by Vectorized Filter", counters.removed);
+        }
+        number(c"Batches Read", counters.read);
+        if counters.skipped > 0 {
+            number(c"Batches Skipped", counters.skipped);
+        }
+    }
+}

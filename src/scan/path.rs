@@ -1,0 +1,212 @@
+//! Paths: a chunk with a columnar part is read by ColumnarScan and nothing else, with the paths of its row part below it.
+
+use std::rc::Rc;
+
+use pgrx::pg_sys::{self, NodeTag};
+
+use super::cost::{self, Work};
+use super::estimate::{self, Estimate};
+use super::{is_changed, params, plan};
+use crate::columnar::layout::Layout;
+use crate::error::{Error, Result, SqlState};
+use crate::pg::{ffi, list, node};
+use crate::{custom, guc};
+
+/// What the paths of a chunk are made from.
+struct Chunk {
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    layout: Rc<Layout>,
+    estimate: Estimate,
+    /// The columns that the row part hands on: those of the relation's target, each once.
+    target: *mut pg_sys::PathTarget,
+}
+
+/// Makes the planner read both parts of a chunk: replaces what it would read the row part alone by.
+///
+/// # Safety
+/// As PostgreSQL calls `set_rel_pathlist_hook`.
+pub unsafe fn replace_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, entry: *mut pg_sys::RangeTblEntry) -> Result<()> {
+    // SAFETY: nodes of the running planner.
+    unsafe {
+        if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION || ffi::is_dummy_rel(rel) || is_changed(root, (*rel).relid) {
+            return Ok(());
+        }
+        let Some(layout) = estimate::layout_of(root, rel) else { return Ok(()) };
+        // Without an estimate the chunk got its columnar part after planning began, which the lock on it rules out.
+        let Some(estimate) = estimate::of(rel) else {
+            return Err(Error::internal("the columnar part of a chunk came while a query on it was planned"));
+        };
+        if !(*entry).tablesample.is_null() {
+            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "TABLESAMPLE can't read compressed chunks")
+                .hint("Use a condition such as random() < 0.01 instead."));
+        }
+        let target = row_target(rel);
+        let chunk = Chunk { root, rel, layout, estimate, target };
+        let row_paths = chunk.row_paths();
+        let mut sources = params::sources(root, rel, &chunk.layout, &chunk.estimate);
+        for path in &row_paths {
+            params::add_set(outer(*path), &mut sources);
+        }
+        (*rel).pathlist = std::ptr::null_mut();
+        (*rel).partial_pathlist = std::ptr::null_mut();
+        chunk.add((*rel).lateral_relids, &row_paths);
+        for source in sources {
+            if !ffi::bms_equal(source, (*rel).lateral_relids) {
+                chunk.add(source, &row_paths);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `PATH_REQ_OUTER`
+///
+/// # Safety
+/// A path.
+unsafe fn outer(path: *mut pg_sys::Path) -> pg_sys::Relids {
+    // SAFETY: the caller's promise.
+    unsafe { (*path).param_info.as_ref().map_or(std::ptr::null_mut(), |info| info.ppi_req_outer) }
+}
+
+/// The columns of a relation in its target, each once, system columns and the whole row among them.
+///
+/// # Safety
+/// A relation of the running planner, whose target is complete.
+unsafe fn row_target(rel: *mut pg_sys::RelOptInfo) -> *mut pg_sys::PathTarget {
+    // SAFETY: the elements of the list are Vars.
+    unsafe {
+        let target = ffi::create_empty_pathtarget();
+        let flags = pg_sys::PVC_RECURSE_PLACEHOLDERS as i32;
+        let mut found: *mut pg_sys::List = std::ptr::null_mut();
+        for var in list::pointers::<pg_sys::Var>(ffi::pull_var_clause((*(*rel).reltarget).exprs.cast(), flags)) {
+            if (*var).varno == (*rel).relid as i32 && !list::cells(found).iter().any(|known| ffi::equal(known.ptr_value, var.cast())) {
+                found = ffi::lappend(found, var.cast());
+            }
+        }
+        (*target).exprs = found;
+        (*target).width = (*(*rel).reltarget).width;
+        target
+    }
+}
+
+impl Chunk {
+    /// The ways to read the row part, with its own size: cheapest first within each set of parameters.
+    unsafe fn row_paths(&self) -> Vec<*mut pg_sys::Path> {
+        // SAFETY: nodes of the running planner. The functions are those of set_plain_rel_pathlist.
+        unsafe {
+            let mut paths = self.as_row_part(|root, rel| {
+                ffi::add_path(rel, ffi::create_seqscan_path(root, rel, (*rel).lateral_relids, 0));
+                if (*rel).pages > 0 {
+                    ffi::create_index_paths(root, rel);
+                }
+                list::pointers::<pg_sys::Path>((*rel).pathlist)
+            });
+            paths.retain(|path| size_of_path(*path).is_some());
+            paths.sort_by(|one, other| (**one).total_cost.total_cmp(&(**other).total_cost));
+            paths
+        }
+    }
+
+    /// Runs `f` while the planner's node of the relation has the size of the row part, and no paths.
+    unsafe fn as_row_part<T>(&self, f: impl FnOnce(*mut pg_sys::PlannerInfo, *mut pg_sys::RelOptInfo) -> T) -> T {
+        // SAFETY: nodes of the running planner, and plain values. An ERROR ends the planning.
+        unsafe {
+            let rel = self.rel;
+            let both = ((*rel).pages, (*rel).tuples, (*rel).rows, (*rel).pathlist, (*rel).partial_pathlist);
+            (*rel).rows = ((*rel).rows * self.estimate.heap_tuples / (*rel).tuples.max(1.0)).max(1.0).round();
+            (*rel).pages = self.estimate.heap_pages;
+            (*rel).tuples = self.estimate.heap_tuples;
+            (*rel).pathlist = std::ptr::null_mut();
+            (*rel).partial_pathlist = std::ptr::null_mut();
+            let result = f(self.root, rel);
+            ((*rel).pages, (*rel).tuples, (*rel).rows, (*rel).pathlist, (*rel).partial_pathlist) = both;
+            result
+        }
+    }
+
+    /// Adds the path with parameters from these relations, or none.
+    unsafe fn add(&self, source: pg_sys::Relids, row_paths: &[*mut pg_sys::Path]) {
+        // SAFETY: nodes of the running planner.
+        unsafe {
+            let info = ffi::get_baserel_parampathinfo(self.root, self.rel, source);
+            // The row part's plan has to apply the same join clauses.
+            let exact = row_paths.iter().copied().find(|path| ffi::bms_equal(outer(*path), source));
+            let path = exact.unwrap_or_else(|| self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, source, 0)));
+            let Some(child) = self.child(path) else { return };
+            let path = self.scan(info, child);
+            ffi::add_path(self.rel, path);
+        }
+    }
+
+    /// A copy of a row part's path that hands on the columns of our target in its order.
+    unsafe fn child(&self, path: *mut pg_sys::Path) -> Option<*mut pg_sys::Path> {
+        // SAFETY: the tag says how large the node is.
+        unsafe {
+            let size = size_of_path(path)?;
+            let copy = ffi::palloc(size).cast::<u8>();
+            copy.copy_from_nonoverlapping(path.cast::<u8>(), size);
+            let copy = copy.cast::<pg_sys::Path>();
+            (*copy).pathtarget = self.target;
+            Some(copy)
+        }
+    }
+
+    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path) -> *mut pg_sys::Path {
+        // SAFETY: a fresh node, and nodes of the running planner.
+        unsafe {
+            let rel = &*self.rel;
+            let joins = info.as_ref().map_or(std::ptr::null_mut(), |info| info.ppi_clauses);
+            let clauses: Vec<*mut pg_sys::RestrictInfo> =
+                list::pointers(rel.baserestrictinfo).into_iter().chain(list::pointers(joins)).collect();
+            let (filter, rest) = plan::split(&clauses, rel.relid as i32, &self.layout);
+            let rows = info.as_ref().map_or(rel.rows, |info| info.ppi_rows);
+            let work = Work {
+                layout: &self.layout,
+                estimate: &self.estimate,
+                filter: &filter,
+                rest: &rest,
+                columns: list::cells((*self.target).exprs).len(),
+                selected: (rows / rel.tuples.max(1.0)).min(1.0),
+            };
+            let cost = cost::of(self.root, self.rel, &work);
+            let path: *mut pg_sys::CustomPath = node::make_node(NodeTag::T_CustomPath);
+            (*path).path.pathtype = NodeTag::T_CustomScan;
+            (*path).path.parent = self.rel;
+            (*path).path.pathtarget = rel.reltarget;
+            (*path).path.param_info = info;
+            (*path).path.parallel_safe = rel.consider_parallel && (*child).parallel_safe;
+            (*path).path.rows = rows;
+            (*path).path.startup_cost = cost.startup + (*rel.reltarget).cost.startup;
+            (*path).path.total_cost =
+                cost.total + (*child).total_cost + (*rel.reltarget).cost.startup + (*rel.reltarget).cost.per_tuple * rows;
+            if !guc::enable_columnarscan() {
+                (*path).path.startup_cost += pg_sys::disable_cost;
+                (*path).path.total_cost += pg_sys::disable_cost;
+            }
+            (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
+            (*path).custom_paths = list::from_pointers([child]);
+            (*path).methods = plan::methods();
+            path.cast()
+        }
+    }
+}
+
+/// The size of a scan's path node; None for a kind that is not known.
+///
+/// # Safety
+/// A path.
+unsafe fn size_of_path(path: *mut pg_sys::Path) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    match unsafe { node::tag(path) } {
+        NodeTag::T_Path => Some(size_of::<pg_sys::Path>()),
+        NodeTag::T_IndexPath => Some(size_of::<pg_sys::IndexPath>()),
+        NodeTag::T_BitmapHeapPath => Some(size_of::<pg_sys::BitmapHeapPath>()),
+        _ => None,
+    }
+}
+
+/// Keeps the module table in one place.
+pub fn node_methods() -> custom::Methods {
+    custom::methods::<super::exec::ColumnarScan>()
+}
