@@ -56,12 +56,12 @@ pub fn create(chunk: &Relation, name: &str, plan: &Plan) -> pg_sys::Oid {
     }
 }
 
-/// Has a chunk's DROP drop its batch table.
+/// Has a chunk's DROP drop its batch table, which can't be dropped without it.
 pub fn depend(batches: pg_sys::Oid, chunk: pg_sys::Oid) {
     let batches = node::object_address(pg_sys::RelationRelationId, batches);
     let chunk = node::object_address(pg_sys::RelationRelationId, chunk);
     // SAFETY: both relations exist.
-    unsafe { ffi::recordDependencyOn(&batches, &chunk, pg_sys::DependencyType::DEPENDENCY_AUTO) };
+    unsafe { ffi::recordDependencyOn(&batches, &chunk, pg_sys::DependencyType::DEPENDENCY_INTERNAL) };
 }
 
 /// # Safety
