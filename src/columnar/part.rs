@@ -11,7 +11,7 @@ use crate::chunk::list::{self, Located};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::ffi::raw;
 use crate::pg::live::{self, Found};
-use crate::pg::partition_change::{check_not_in_use, drop_part, lock};
+use crate::pg::partition_change::{self, check_not_in_use, lock};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::{acl, ffi, table};
 
@@ -104,7 +104,7 @@ pub fn delete_rows(relation: &Relation, tids: &[pg_sys::ItemPointerData]) {
 
 /// Drops the batch table of a chunk whose rows are elsewhere for every snapshot. Readers are locked out.
 pub fn drop_batches(layout: &Layout) {
-    drop_part(layout.batches);
+    partition_change::drop_internal(layout.batches);
 }
 
 /// The error, or NOTICE, that a chunk is in the state already that was asked for.

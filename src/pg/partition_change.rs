@@ -6,18 +6,6 @@ use super::relation::Relation;
 use super::syscache::{self, CacheTuple};
 use super::{ffi, node, table};
 
-/// Drops a table that is an internal part of another one. An ERROR if something else depends on it, or if it is in use.
-pub fn drop_part(relid: pg_sys::Oid) {
-    // SAFETY: an existing table; as DefineQueryRewrite drops a TOAST table, so that the whole does not forbid it.
-    unsafe {
-        ffi::deleteDependencyRecordsFor(pg_sys::RelationRelationId, relid, false);
-        ffi::CommandCounterIncrement();
-        let object = node::object_address(pg_sys::RelationRelationId, relid);
-        ffi::performDeletion(&object, pg_sys::DropBehavior::DROP_RESTRICT, pg_sys::PERFORM_DELETION_INTERNAL as i32);
-    }
-    table::command_counter_increment();
-}
-
 /// Drops tables, and what depends on them inside. An ERROR if something else depends on them, or if they are in use.
 pub fn drop_tables(relids: &[pg_sys::Oid]) {
     // SAFETY: the addresses are of existing tables; performMultipleDeletions locks what it drops.
@@ -27,6 +15,20 @@ pub fn drop_tables(relids: &[pg_sys::Oid]) {
             ffi::add_exact_object_address(&node::object_address(pg_sys::RelationRelationId, *relid), objects);
         }
         ffi::performMultipleDeletions(objects, pg_sys::DropBehavior::DROP_RESTRICT, 0);
+    }
+    table::command_counter_increment();
+}
+
+/// Drops a table that is an internal part of another one, which stays.
+pub fn drop_internal(relid: pg_sys::Oid) {
+    let relation = pg_sys::RelationRelationId;
+    let internal = pg_sys::DependencyType::DEPENDENCY_INTERNAL as std::ffi::c_char;
+    // SAFETY: the table exists; performDeletion locks it.
+    unsafe {
+        ffi::deleteDependencyRecordsForClass(relation, relid, relation, internal);
+        ffi::CommandCounterIncrement();
+        let flags = pg_sys::PERFORM_DELETION_INTERNAL as i32;
+        ffi::performDeletion(&node::object_address(relation, relid), pg_sys::DropBehavior::DROP_RESTRICT, flags);
     }
     table::command_counter_increment();
 }
