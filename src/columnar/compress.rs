@@ -22,6 +22,7 @@ use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::partition_change::check_not_in_use;
+use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size;
 use crate::pg::{context, ffi, live, standby, table};
@@ -67,6 +68,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     };
     let shape = Shape::new(&chunk.relation, settings)?;
     statistics::before_compress(&chunk.relation);
+    progress::start(relid, Command::Compress);
     let mut sorter = prepare(chunk, &shape)?;
     let rows = collect(chunk, &mut sorter);
     sorter.sort();
@@ -81,19 +83,24 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
             (shape, target, if rows.visible_to_all { Mode::Frozen } else { Mode::Unindexed })
         }
     };
+    progress::phase(Phase::Writing);
+    progress::total(rows.count);
     let mut writer = BatchWriter::open(&target, mode);
     write(&mut sorter, &mut shape.builder(&chunk.relation, &target), &mut writer);
     sorter.end();
     let (batches, count) = (writer.batches, writer.rows);
     let batch_table = writer.finish();
     if mode != Mode::Indexed {
+        progress::phase(Phase::Indexing);
         batch_table::create_index(&batch_table, shape.segmentby.len(), shape.keys().len());
         update_statistics(&batch_table, batches);
     }
     drop(batch_table);
     if mode != Mode::Indexed {
+        progress::phase(Phase::Waiting);
         chunk.lock_out_readers(c"compress_chunk");
     }
+    progress::phase(Phase::Swapping);
     if rows.visible_to_all {
         standby::conflict(&chunk.relation, rows.newest);
         chunk.empty_heap();
@@ -110,6 +117,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     }
     columnar_chunk::put(&shape.entry(relid, target.batches, batches, count, before));
     table::command_counter_increment();
+    progress::end();
     Ok(())
 }
 
@@ -179,6 +187,7 @@ fn each_row(
 struct Collected {
     visible_to_all: bool,
     newest: pg_sys::TransactionId,
+    count: i64,
     row_tids: Vec<pg_sys::ItemPointerData>,
     batch_tids: Vec<pg_sys::ItemPointerData>,
 }
@@ -187,14 +196,16 @@ struct Collected {
 fn collect(chunk: &LockedChunk, sorter: &mut RowSorter) -> Collected {
     let attributes = chunk.relation.attributes().len() as i16;
     let mut row_tids = Vec::new();
+    let mut count = 0;
     let (visible_to_all, newest, batch_tids) = each_row(chunk, attributes, &mut |values, nulls, place| {
         if let Place::Heap(tid) = place {
             row_tids.push(tid);
         }
+        count += 1;
         // SAFETY: a row of the chunk.
         unsafe { sorter.push(values, nulls) };
     });
-    Collected { visible_to_all, newest, row_tids, batch_tids }
+    Collected { visible_to_all, newest, count, row_tids, batch_tids }
 }
 
 fn old_snapshots(relid: pg_sys::Oid) -> Error {

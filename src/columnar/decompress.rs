@@ -8,9 +8,13 @@ use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::Result;
 use crate::pg::guard::guard;
+use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::Relation;
 use crate::pg::sort::{SortKey, Sorter};
 use crate::pg::{context, ffi, live, standby, table};
+
+/// Rows after which progress is reported.
+const REPORT_ROWS: i64 = 8192;
 
 /// `decompress_chunk`: brings a chunk back into row form.
 pub fn decompress(relid: pg_sys::Oid, if_compressed: bool) -> Result<()> {
@@ -27,10 +31,13 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
     // By time, as rows usually come in: an index on time then finds them side by side.
     let time = chunk.relation.require_attribute(&chunk.located.hypertable.time().column)?.attnum;
     let mut sorter = Sorter::new(&chunk.relation, &[SortKey { attribute: time, descending: false, nulls_first: false }])?;
+    progress::start(relid, Command::Decompress);
     let mut batch_tids = Vec::new();
+    let mut count = 0;
     let slot = crate::pg::slot::Virtual::new(&chunk.relation);
     let found = scan_batches(layout, |batch| {
         batch_tids.push(batch.tid());
+        count += batch.rows() as i64;
         for row in 0..batch.rows() {
             // SAFETY: the slot has an element for each attribute of the chunk.
             unsafe {
@@ -43,11 +50,15 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
     slot.end();
     let rows = if found.visible_to_all { add_rows(chunk, &mut sorter) } else { None };
     sorter.sort();
+    progress::phase(Phase::Waiting);
+    progress::total(count + rows.map_or(0, |rows| rows.rows as i64));
     chunk.lock_out_readers(c"decompress_chunk");
+    progress::phase(Phase::Writing);
     if let Some(rows) = rows {
         standby::conflict(&chunk.relation, live::newer(found.newest, rows.newest));
         chunk.empty_heap();
         write(&mut sorter, RowWriter::frozen(&chunk.relation));
+        progress::phase(Phase::Indexing);
         chunk.reindex();
         drop_batches(layout);
         forget(relid);
@@ -63,6 +74,7 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
     super::dml::unique::trigger::remove(&chunk.relation);
     table::command_counter_increment();
     statistics::after_decompress(relid);
+    progress::end();
     Ok(())
 }
 
@@ -81,7 +93,12 @@ fn write(sorter: &mut Sorter, mut writer: RowWriter) {
     // SAFETY: the sorter's rows are rows of the chunk; references only on the frames that an ERROR jumps over.
     unsafe {
         guard(|| {
+            let mut rows = 0;
             while let Some(slot) = sorter.next() {
+                rows += 1;
+                if rows % REPORT_ROWS == 0 {
+                    progress::done(rows);
+                }
                 if pg_sys::InterruptPending != 0 {
                     ffi::raw::ProcessInterrupts();
                 }

@@ -36,6 +36,7 @@ pub mod node;
 pub mod partition;
 pub mod partition_change;
 pub mod pathkey;
+pub mod progress;
 pub mod relation;
 pub mod rewrite;
 pub mod rows;
