@@ -144,6 +144,11 @@ impl Filter {
         unsafe { verdict::of(&self.conditions, &mut self.met, batch) }
     }
 
+    /// Forgets what was found out about the batch that was looked at last, since another one takes its place. [`Self::check`] does so, too.
+    pub fn turn(&mut self) {
+        self.batches += 1;
+    }
+
     /// Which rows of a vector meet the conditions; returns how many. Bits beyond the vector's rows are 0.
     ///
     /// # Safety
