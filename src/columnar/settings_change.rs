@@ -4,17 +4,18 @@
 
 use pgrx::{PgLogLevel, pg_sys};
 
+use super::layout::block_name;
 use super::settings::OrderColumn;
-use super::settings_text::{self, SparseIndex, Unreadable};
+use super::settings_text::{self, SparseIndex, SparseKind, Unreadable};
 use super::{defaults, settings_check};
-use crate::catalog::columnar_chunk;
+use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::catalog::columnstore::{self, Columnstore};
 use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{Change, ColumnstoreOptions, read_interval};
 use crate::hypertable::{dimensions, interval};
-use crate::pg::guard;
-use crate::pg::relation::{Relation, relation_name};
+use crate::pg::relation::{Relation, column_of, name_string, relation_name};
+use crate::pg::{alter, guard};
 
 /// The settings of a new hypertable: columnstore is on unless it was said otherwise.
 pub fn create(relid: pg_sys::Oid, mut options: ColumnstoreOptions) -> Result<()> {
@@ -190,26 +191,71 @@ fn replace_column(hypertable: &Hypertable, from: &str, to: &str) {
     crate::pg::table::command_counter_increment();
 }
 
-/// Refuses to drop a column that settings name.
-pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
-    let Some(settings) = columnstore::find(hypertable.id) else { return Ok(()) };
-    let option = if settings.segmentby.iter().flatten().any(|column| column == name) {
-        "segmentby"
-    } else if settings.orderby.iter().flatten().any(|column| column.name == name) {
-        "orderby"
-    } else if sparse_columns(&settings).any(|column| column == name) {
-        "index"
-    } else {
+/// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: refused if batches are sorted by it.
+/// Its blocks go with it: a new column of its name will have nothing to do with them.
+pub fn drop_column(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
+    let Some(mut chunk) = columnar_chunk::find(relid) else { return Ok(()) };
+    let relation = Relation::open(relid, pg_sys::NoLock);
+    let name = name_string(&relation.attributes()[attribute as usize - 1].attname);
+    check_keys(&chunk, &name)?;
+    if let Some(position) = chunk.columns.iter().position(|column| *column == name) {
+        chunk.columns[position].clear();
+        columnar_chunk::put(&chunk);
+        crate::pg::table::command_counter_increment();
+        let blocks = block_name(position);
+        if column_of(chunk.batches, &blocks).is_some() {
+            alter::drop_column(chunk.batches, &blocks);
+        }
+    }
+    Ok(())
+}
+
+fn used(name: &str, detail: String, hint: String) -> Error {
+    let message = format!("cannot drop orderby or segmentby column \"{name}\" of a hypertable with columnstore enabled");
+    Error::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail).hint(hint)
+}
+
+fn check_keys(chunk: &ColumnarChunk, name: &str) -> Result<()> {
+    let mut keys = chunk.segmentby.iter().copied().chain(chunk.orderby.iter().map(|order| order.column));
+    if !chunk.compressed || !keys.any(|key| chunk.columns.get(key).is_some_and(|column| column == name)) {
         return Ok(());
-    };
-    let table = relation_name(hypertable.relid);
-    let message = format!("cannot drop column \"{name}\" of hypertable \"{table}\" with columnstore enabled");
-    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, message)
-        .detail(format!("The option timescaledb.{option} names it."))
-        .hint(format!("Set the option anew, or ALTER TABLE {table} RESET (timescaledb.{option}).")))
+    }
+    let detail = format!("The batches of chunk \"{}\" are sorted by it.", relation_name(chunk.relid));
+    let hint = "Decompress the chunks that are compressed, drop the column, and compress them again.";
+    Err(used(name, detail, hint.to_owned()))
+}
+
+/// Refuses to drop a column that settings name or that the batches of a chunk are sorted by.
+pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
+    if let Some(settings) = columnstore::find(hypertable.id) {
+        let root = relation_name(hypertable.relid);
+        let option = if settings.segmentby.iter().flatten().any(|column| column == name) {
+            "segmentby"
+        } else if settings.orderby.iter().flatten().any(|column| column.name == name) {
+            "orderby"
+        } else if sparse_columns(&settings).any(|column| column == name) {
+            "index"
+        } else {
+            ""
+        };
+        if !option.is_empty() {
+            return Err(used(
+                name,
+                format!("The option timescaledb.{option} names it."),
+                format!("Set the option anew, or ALTER TABLE {root} RESET (timescaledb.{option})."),
+            ));
+        }
+    }
+    columnar_chunk::of_hypertable(hypertable.id).iter().try_for_each(|chunk| check_keys(chunk, name))
 }
 
 fn sparse_columns(settings: &Columnstore) -> impl Iterator<Item = String> {
     let indexes = settings.sparse_index.as_deref().and_then(|text| settings_text::sparse(text).ok());
     indexes.into_iter().flatten().flat_map(|index| index.columns)
+}
+
+/// The columns for which bloom filters were asked; None if nothing was said of sparse indexes.
+pub fn blooms(sparse_index: Option<&str>) -> Option<Vec<String>> {
+    let indexes = settings_text::sparse(sparse_index?).ok()?;
+    Some(indexes.into_iter().filter(|index| index.kind == SparseKind::Bloom).flat_map(|index| index.columns).collect())
 }

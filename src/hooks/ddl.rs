@@ -4,6 +4,7 @@ use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::chunk::row_form;
 use crate::columnar::settings_change;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{self, TableOptions};
@@ -173,9 +174,22 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
         let is_table = statement.objtype == pg_sys::ObjectType::OBJECT_TABLE;
         let Some(hypertable) = (if is_table { hypertable_of(statement.relation) } else { None }) else {
             let touches = touched_by_partition_commands(statement);
-            let relid = if is_table && changes_owner(statement) { resolve(statement.relation, pg_sys::NoLock) } else { None };
+            let relid = if is_table { resolve(statement.relation, pg_sys::NoLock) } else { None };
+            let commands = list::pointers::<pg_sys::AlterTableCmd>(statement.cmds);
+            let copies: Vec<*mut pg_sys::AlterTableCmd> = commands
+                .iter()
+                .filter(|command| is_storage((***command).subtype))
+                .map(|command| ffi::copyObjectImpl((*command).cast()).cast())
+                .collect();
+            let detached = detached(&commands);
+            require_rows_of(&detached)?;
             forward();
-            relid.into_iter().for_each(ddl::follow_owner_of_batches);
+            require_rows_of(&detached)?;
+            for command in copies {
+                if let Some(relid) = relid {
+                    ddl::repeat_on_batches(relid, command);
+                }
+            }
             touches.iter().filter_map(|relid| cache::find(*relid)).for_each(|hypertable| ddl::sync_partitions(&hypertable));
             return Ok(());
         };
@@ -184,11 +198,14 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
         for command in &rest {
             check_command(&hypertable, *command)?;
         }
+        let detached = detached(&rest);
+        require_rows_of(&detached)?;
         // The statement may scribble on its commands; those to repeat are copied before.
         let copies: Vec<*mut pg_sys::AlterTableCmd> = rest.iter().map(|command| ffi::copyObjectImpl((*command).cast()).cast()).collect();
         if !rest.is_empty() {
             statement.cmds = list::from_pointers(rest);
             forward();
+            require_rows_of(&detached)?;
         }
         for command in options {
             set_options(hypertable.relid, command)?;
@@ -217,11 +234,32 @@ unsafe fn touched_by_partition_commands(statement: &pg_sys::AlterTableStmt) -> V
     }
 }
 
+/// Owner and storage: a chunk's batches share them.
+fn is_storage(subtype: Kind::Type) -> bool {
+    matches!(subtype, Kind::AT_ChangeOwner | Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged)
+}
+
+/// The partitions that commands detach.
+///
 /// # Safety
-/// A statement of the parser's.
-unsafe fn changes_owner(statement: &pg_sys::AlterTableStmt) -> bool {
-    // SAFETY: a list of AlterTableCmd nodes.
-    unsafe { list::pointers::<pg_sys::AlterTableCmd>(statement.cmds).into_iter().any(|command| (*command).subtype == Kind::AT_ChangeOwner) }
+/// Commands of an ALTER TABLE.
+unsafe fn detached(commands: &[*mut pg_sys::AlterTableCmd]) -> Vec<pg_sys::Oid> {
+    // SAFETY: the caller's promise; the definition of DETACH PARTITION is a PartitionCmd.
+    unsafe {
+        let detaches = commands.iter().filter(|command| (***command).subtype == Kind::AT_DetachPartition);
+        detaches.filter_map(|command| resolve((*(**command).def.cast::<pg_sys::PartitionCmd>()).name, pg_sys::NoLock)).collect()
+    }
+}
+
+/// A chunk that is no longer one has its rows in its heap. Asked before they are locked, so that DETACH CONCURRENTLY is refused as well,
+/// and again afterwards.
+fn require_rows_of(partitions: &[pg_sys::Oid]) -> Result<()> {
+    for partition in partitions {
+        for chunk in std::iter::once(*partition).chain(ddl::descendants(*partition, pg_sys::NoLock)) {
+            row_form::require(chunk, "detach")?;
+        }
+    }
+    Ok(())
 }
 
 fn is_partition_command(subtype: Kind::Type) -> bool {
@@ -285,9 +323,15 @@ unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd
     // SAFETY: the caller's promise.
     unsafe {
         match (*command).subtype {
-            Kind::AT_ChangeOwner => ddl::follow_owner(relid),
+            Kind::AT_ChangeOwner => {
+                ddl::follow_owner(relid);
+                ddl::repeat_on_batches(relid, command);
+            }
             Kind::AT_EnableRowSecurity | Kind::AT_DisableRowSecurity => ddl::follow_row_security(relid),
-            Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => ddl::repeat_on_chunks(relid, command, true),
+            Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => {
+                ddl::repeat_on_chunks(relid, command, true);
+                ddl::repeat_on_batches(relid, command);
+            }
             Kind::AT_ReplicaIdentity => {
                 // An index belongs to one table: a chunk takes its own part of the hypertable's.
                 crate::hypertable::replica_identity::follow(relid);

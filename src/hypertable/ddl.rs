@@ -7,7 +7,7 @@ use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
 use crate::catalog::{chunk as chunk_catalog, columnar_chunk, dimension};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, ffi, list, partition, table};
+use crate::pg::{acl, alter, ffi, list, partition, table};
 
 /// The tables below a hypertable, divided slices included, parents first, locked.
 pub fn descendants(relid: pg_sys::Oid, lock: u32) -> Vec<pg_sys::Oid> {
@@ -42,7 +42,7 @@ pub unsafe fn repeat_on_chunks(relid: pg_sys::Oid, command: *mut pg_sys::AlterTa
             // SAFETY: ALTER TABLE may scribble on the command, so it gets a copy.
             unsafe {
                 let copy: *mut pg_sys::AlterTableCmd = ffi::copyObjectImpl(command.cast()).cast();
-                ffi::AlterTableInternal(oid, list::from_pointers([copy]), false);
+                alter::run(oid, &[copy]);
             }
         }
     }
@@ -55,17 +55,28 @@ pub fn follow_owner(relid: pg_sys::Oid) {
         // SAFETY: `recursing` skips the checks that were made for the hypertable.
         unsafe { ffi::ATExecChangeOwner(oid, owner, true, pg_sys::AccessExclusiveLock as i32) };
         table::command_counter_increment();
-        follow_owner_of_batches(oid);
     }
 }
 
-/// Gives the batches of a chunk its owner.
-pub fn follow_owner_of_batches(relid: pg_sys::Oid) {
-    if let Some(part) = columnar_chunk::find(relid) {
-        let owner = Relation::open(relid, pg_sys::NoLock).class().relowner;
-        // SAFETY: `recursing` skips the checks that were made for the chunk.
-        unsafe { ffi::ATExecChangeOwner(part.batches, owner, true, pg_sys::AccessExclusiveLock as i32) };
-        table::command_counter_increment();
+/// Repeats one ALTER TABLE command that is about owners or storage on the batches of a chunk, or of all chunks below a table.
+///
+/// # Safety
+/// `command` is a valid AlterTableCmd.
+pub unsafe fn repeat_on_batches(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) {
+    for oid in std::iter::once(relid).chain(descendants(relid, pg_sys::NoLock)) {
+        if let Some(part) = columnar_chunk::find(oid) {
+            // SAFETY: ALTER TABLE may scribble on the command, so it gets a copy.
+            unsafe {
+                let copy: *mut pg_sys::AlterTableCmd = ffi::copyObjectImpl(command.cast()).cast();
+                if (*command).subtype == pg_sys::AlterTableType::AT_ChangeOwner {
+                    let owner = Relation::open(oid, pg_sys::NoLock).class().relowner;
+                    ffi::ATExecChangeOwner(part.batches, owner, true, pg_sys::AccessExclusiveLock as i32);
+                } else {
+                    alter::run(part.batches, &[copy]);
+                }
+            }
+            table::command_counter_increment();
+        }
     }
 }
 

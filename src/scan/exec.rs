@@ -133,6 +133,55 @@ impl Node for ColumnarScan {
         Ok(())
     }
 
+    unsafe fn shared_size(state: &mut State<Self>) -> Result<usize> {
+        // SAFETY: an initialised node.
+        unsafe {
+            let snapshot = (*state.scan.ss.ps.state).es_snapshot;
+            Ok(state.node.batches.as_ref().map_or(0, |batches| batches.shared_size(snapshot)))
+        }
+    }
+
+    unsafe fn share(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            let snapshot = (*state.scan.ss.ps.state).es_snapshot;
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.share(shared.cast(), snapshot);
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn share_again(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.share_again(shared.cast());
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn join(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.join(shared.cast());
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn shut_down(state: &mut State<Self>) -> Result<()> {
+        // SAFETY: an initialised node; workers that gave all their rows have left.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.count_all(pg_sys::ParallelWorkerNumber >= 0);
+            }
+        }
+        Ok(())
+    }
+
     unsafe fn explain_below(state: &mut State<Self>, ancestors: *mut pg_sys::List, explain: *mut pg_sys::ExplainState) -> Result<()> {
         // SAFETY: as promised to this function.
         unsafe { explain::explain(state, ancestors, explain) };

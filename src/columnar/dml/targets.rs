@@ -66,9 +66,9 @@ pub unsafe fn may_update_on_conflict(statement: *mut pg_sys::PlannedStmt) -> boo
     unsafe {
         modifies(statement).into_iter().any(|modify| {
             (*modify).onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE
-                && list::ints((*modify).resultRelations).first().is_some_and(|index| {
-                    layout_of(statement, *index).is_some() || cache::find((*entry(statement, *index)).relid).is_some()
-                })
+                && list::ints((*modify).resultRelations)
+                    .first()
+                    .is_some_and(|index| layout_of(statement, *index).is_some() || cache::find((*entry(statement, *index)).relid).is_some())
         })
     }
 }

@@ -56,7 +56,11 @@ pub unsafe fn generated(relation: pg_sys::Relation) -> Vec<i16> {
     unsafe {
         let desc = (*relation).rd_att;
         let attributes = (*desc).attrs.as_slice((*desc).natts as usize);
-        attributes.iter().filter(|attribute| !attribute.attisdropped && attribute.attgenerated != 0).map(|attribute| attribute.attnum).collect()
+        attributes
+            .iter()
+            .filter(|attribute| !attribute.attisdropped && attribute.attgenerated != 0)
+            .map(|attribute| attribute.attnum)
+            .collect()
     }
 }
 
@@ -127,7 +131,13 @@ impl Key {
     ///
     /// # Safety
     /// As [`Key::new`]; `desc` describes the chunk's rows.
-    pub unsafe fn filter(&mut self, values: &Values, layout: &Rc<Layout>, desc: pg_sys::TupleDesc, econtext: *mut pg_sys::ExprContext) -> usize {
+    pub unsafe fn filter(
+        &mut self,
+        values: &Values,
+        layout: &Rc<Layout>,
+        desc: pg_sys::TupleDesc,
+        econtext: *mut pg_sys::ExprContext,
+    ) -> usize {
         let mut nulls = 0u32;
         // SAFETY: the list has an element for each part.
         unsafe {
@@ -146,8 +156,7 @@ impl Key {
                 return found;
             }
             let plain = self.parts.iter().enumerate().filter(|(_, part)| part.attribute > 0);
-            let conditions: Vec<*mut pg_sys::Node> =
-                plain.filter_map(|(at, part)| part.condition(at, values.nulls[at], layout)).collect();
+            let conditions: Vec<*mut pg_sys::Node> = plain.filter_map(|(at, part)| part.condition(at, values.nulls[at], layout)).collect();
             let filter = Filter::compile(&conditions, 1, layout, desc, std::ptr::null_mut(), self.parameters);
             self.filters.push((nulls, filter));
             self.filters.len() - 1

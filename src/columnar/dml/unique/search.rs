@@ -129,7 +129,8 @@ impl Search {
                 for (attribute, expression) in &self.generated {
                     let at = *attribute as usize - 1;
                     let mut is_null = true;
-                    let value = (**expression).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(*expression, econtext, &mut is_null));
+                    let value =
+                        (**expression).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(*expression, econtext, &mut is_null));
                     (*copy).tts_values.add(at).write(value);
                     (*copy).tts_isnull.add(at).write(is_null);
                 }
@@ -230,8 +231,7 @@ impl Search {
         // SAFETY: a trigger runs with a snapshot.
         unsafe {
             let statement = ffi::GetActiveSnapshot();
-            let mut mover =
-                Mover::new(&self.layout, (*statement).curcid, pg_sys::LockWaitPolicy::LockWaitBlock, std::ptr::null_mut());
+            let mut mover = Mover::new(&self.layout, (*statement).curcid, pg_sys::LockWaitPolicy::LockWaitBlock, std::ptr::null_mut());
             if snapshot::is_fixed() && !mover.is_visible(batch.tid(), statement) {
                 return Err(cannot_serialize());
             }
