@@ -81,7 +81,10 @@ impl Key {
                 nulls_distinct: !(*info).ii_NullsNotDistinct,
                 parameters: ffi::makeParamList((*info).ii_NumIndexKeyAttrs),
                 filters: Vec::new(),
-                needed: attributes.iter().map(|attribute| layout.column_of(*attribute).map(|column| (column, *attribute as usize - 1))).collect(),
+                needed: attributes
+                    .iter()
+                    .map(|attribute| layout.column_of(*attribute).map(|column| (column, *attribute as usize - 1)))
+                    .collect(),
                 attributes,
             }
         }
