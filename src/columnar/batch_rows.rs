@@ -6,7 +6,7 @@ use super::batch_writer::BatchWriter;
 use super::builder::{Batch, Builder, Cut};
 use super::row_sorter::RowSorter;
 use crate::pg::guard::guard;
-use crate::pg::{context, ffi};
+use crate::pg::{context, ffi, progress};
 
 /// Writes sorted rows as batches.
 pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
@@ -21,6 +21,7 @@ pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWr
             // SAFETY: as above; the bounds live until the batch is written.
             unsafe { guard(|| builder.take(rows, &mut batch)) };
             writer.write(&batch);
+            progress::done(writer.rows);
         });
     }
 }

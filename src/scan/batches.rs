@@ -1,6 +1,7 @@
 //! The rows of a chunk's batches, one after the other, those that can't meet the conditions left out.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pgrx::pg_sys;
 
@@ -9,6 +10,7 @@ use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::{self, Filter, Verdict, WORDS};
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
+use crate::pg::ffi;
 use crate::pg::guard::boundary;
 
 /// What EXPLAIN ANALYZE tells.
@@ -20,6 +22,27 @@ pub struct Counters {
     pub skipped: u64,
     /// Rows that did not meet the conditions on vectors.
     pub removed: u64,
+}
+
+/// What the processes of a parallel scan share, before the position in the batch table.
+#[derive(Default)]
+#[repr(C)]
+pub struct Shared {
+    read: AtomicU64,
+    skipped: AtomicU64,
+    removed: AtomicU64,
+}
+
+/// Where the position begins (`MAXALIGN`).
+const HEADER: usize = size_of::<Shared>().next_multiple_of(pg_sys::MAXIMUM_ALIGNOF as usize);
+
+impl Shared {
+    /// # Safety
+    /// As large as [`Batches::shared_size`] says.
+    unsafe fn scan(shared: *mut Self) -> pg_sys::ParallelTableScanDesc {
+        // SAFETY: the caller's promise.
+        unsafe { shared.cast::<u8>().add(HEADER).cast() }
+    }
 }
 
 /// A scan of batches.
@@ -40,6 +63,8 @@ pub struct Batches {
     /// The next vector of the batch; beyond its vectors if another batch is to be opened.
     next_vector: usize,
     all: bool,
+    /// What the processes of a parallel scan share; NULL if it is none.
+    shared: *mut Shared,
     /// For EXPLAIN.
     pub counters: Counters,
 }
@@ -62,6 +87,7 @@ impl Batches {
             selection: [0; WORDS],
             next_vector: usize::MAX,
             all: false,
+            shared: std::ptr::null_mut(),
             counters: Counters::default(),
         }
     }
@@ -129,7 +155,7 @@ impl Batches {
                     return false;
                 }
                 if pg_sys::InterruptPending != 0 {
-                    crate::pg::ffi::raw::ProcessInterrupts();
+                    ffi::raw::ProcessInterrupts();
                 }
                 let vector = self.next_vector;
                 self.next_vector += 1;
@@ -187,11 +213,68 @@ impl Batches {
         unsafe {
             boundary(|| {
                 self.filter.prepare(self.econtext);
-                self.scan.start(&self.layout, &self.filter);
+                if self.shared.is_null() {
+                    self.scan.start(&self.layout, &self.filter);
+                } else {
+                    self.scan.start_parallel(Shared::scan(self.shared));
+                }
                 Ok(())
             });
         }
         self.is_started = true;
+    }
+
+    /// The memory that the processes of a parallel scan share.
+    pub fn shared_size(&self, snapshot: pg_sys::Snapshot) -> usize {
+        // SAFETY: an open table.
+        HEADER + unsafe { ffi::table_parallelscan_estimate(self.scan.relation(), snapshot) }
+    }
+
+    /// Fills it, in the leader.
+    ///
+    /// # Safety
+    /// `shared` is as large as [`Self::shared_size`] says.
+    pub unsafe fn share(&mut self, shared: *mut Shared, snapshot: pg_sys::Snapshot) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            shared.write(Shared::default());
+            ffi::table_parallelscan_initialize(self.scan.relation(), Shared::scan(shared), snapshot);
+        }
+        self.shared = shared;
+    }
+
+    /// Has all processes begin anew.
+    ///
+    /// # Safety
+    /// Filled by [`Self::share`]; only the leader is running.
+    pub unsafe fn share_again(&mut self, shared: *mut Shared) {
+        // SAFETY: the caller's promise; for a heap this only resets the position.
+        unsafe { ffi::table_block_parallelscan_reinitialize(self.scan.relation(), Shared::scan(shared)) };
+    }
+
+    /// Joins, in a worker.
+    pub fn join(&mut self, shared: *mut Shared) {
+        self.shared = shared;
+    }
+
+    /// Brings what workers counted to the leader.
+    ///
+    /// # Safety
+    /// The shared memory is still there.
+    pub unsafe fn count_all(&mut self, is_worker: bool) {
+        // SAFETY: the caller's promise.
+        let Some(shared) = (unsafe { self.shared.as_ref() }) else { return };
+        let counters = &mut self.counters;
+        let own = [&mut counters.read, &mut counters.skipped, &mut counters.removed];
+        for (own, all) in own.into_iter().zip([&shared.read, &shared.skipped, &shared.removed]) {
+            if is_worker {
+                all.fetch_add(std::mem::take(own), Ordering::Relaxed);
+            } else {
+                *own += all.swap(0, Ordering::Relaxed);
+            }
+        }
+        // It goes before the node does.
+        self.shared = std::ptr::null_mut();
     }
 
     /// Closes the batch table.

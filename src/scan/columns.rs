@@ -224,7 +224,7 @@ unsafe fn missing(chunk: pg_sys::TupleDesc, number: i32) -> (pg_sys::Datum, bool
     let mut is_null = true;
     // SAFETY: the caller's promise.
     unsafe {
-        let attribute = (&(*chunk).attrs.as_slice((*chunk).natts as usize))[number as usize - 1];
+        let attribute = (*chunk).attrs.as_slice((*chunk).natts as usize)[number as usize - 1];
         let value = if attribute.attisdropped { pg_sys::Datum::null() } else { raw::getmissingattr(chunk, number, &mut is_null) };
         (value, is_null)
     }

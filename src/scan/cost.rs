@@ -29,6 +29,8 @@ pub struct Work<'a> {
     pub rest: &'a [*mut pg_sys::RestrictInfo],
     /// Columns of the result.
     pub columns: usize,
+    /// By how many processes the work is divided; 1 if it is not.
+    pub processes: f64,
     /// The share of all rows that meet the conditions.
     pub selected: f64,
 }
@@ -53,6 +55,7 @@ pub unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, w
     let rows_per_batch = work.estimate.rows / batches;
     // SAFETY: the caller's promise.
     let (read, by_index) = unsafe { batches_read(root, rel, work) };
+    let by_index = by_index && work.processes == 1.0;
     let visited = if by_index { read + 1.0 } else { batches };
     let rows_read = read * rows_per_batch;
     let rows_out = (work.estimate.rows * work.selected).min(rows_read);
@@ -66,7 +69,7 @@ pub unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, w
     let operator = unsafe { pg_sys::cpu_operator_cost };
     let rows = rows_out * (EMIT + work.rest.len() as f64 * operator * 2.0);
     let startup = if by_index { 1.0 } else { 0.1 };
-    Cost { startup, total: startup + visited * VISIT + conditions + output + rows }
+    Cost { startup, total: startup + (visited * VISIT + conditions + output + rows) / work.processes }
 }
 
 /// How many batches can't be told to hold no row that is wanted, and whether the index finds them.

@@ -3,7 +3,7 @@
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::columns;
-use super::exec::{ColumnarScan, keep, project};
+use super::exec::{ColumnarScan, evaluate, keep, project};
 use crate::custom::State;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
@@ -79,10 +79,7 @@ unsafe fn fetch(
         guard::guard(|| to_scan_tuple(state, row, scan));
         let econtext = state.scan.ss.ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = scan;
-        let meets = tools.conditions.is_null() || {
-            let mut is_null = false;
-            guard::guard(|| (*tools.conditions).evalfunc.is_some_and(|evaluate| evaluate(tools.conditions, econtext, &mut is_null).value() != 0))
-        };
+        let meets = tools.conditions.is_null() || guard::guard(|| evaluate(tools.conditions, econtext).value() as u8 != 0);
         if !meets {
             return None;
         }
@@ -101,12 +98,13 @@ unsafe fn tools(state: &mut State<ColumnarScan>, epq: *mut pg_sys::EPQState, ind
             let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
             let chunk = state.scan.ss.ss_currentRelation;
             let tools = crate::pg::context::with_context((*estate).es_query_cxt, || {
-                let named = parent_descriptor(epq, index).unwrap_or((*chunk).rd_att);
-                let same = std::ptr::eq(named, (*chunk).rd_att);
+                // Copies, which slots don't pin.
+                let own = ffi::CreateTupleDescCopy((*chunk).rd_att);
+                let parent = parent_descriptor(epq, index);
                 Substitute {
-                    row: ffi::MakeSingleTupleTableSlot((*chunk).rd_att, &raw const pg_sys::TTSOpsVirtual),
-                    carried: ffi::MakeSingleTupleTableSlot(named, &raw const pg_sys::TTSOpsHeapTuple),
-                    map: if same { std::ptr::null_mut() } else { ffi::build_attrmap_by_name(named, (*chunk).rd_att) },
+                    row: ffi::MakeSingleTupleTableSlot(own, &raw const pg_sys::TTSOpsVirtual),
+                    carried: ffi::MakeSingleTupleTableSlot(parent.unwrap_or(own), &raw const pg_sys::TTSOpsHeapTuple),
+                    map: parent.map_or(std::ptr::null_mut(), |parent| ffi::build_attrmap_by_name(parent, own)),
                     conditions: ffi::ExecInitQual((*plan).custom_exprs, &raw mut state.scan.ss.ps),
                 }
             });
@@ -121,7 +119,7 @@ unsafe fn parent_descriptor(epq: *mut pg_sys::EPQState, index: pg_sys::Index) ->
     // SAFETY: as for `tools`. The statement keeps its tables locked.
     unsafe {
         let mark = *(*epq).relsubs_rowmark.add(index as usize - 1);
-        let mark = (*mark.as_ref()?).rowmark.as_ref()?;
+        let mark = mark.as_ref()?.rowmark.as_ref()?;
         if mark.prti == mark.rti {
             return None;
         }

@@ -28,6 +28,8 @@ pub struct ColumnarScan {
     pub rows: *mut pg_sys::PlanState,
     /// The batches are done.
     is_in_rows: bool,
+    /// Rows have no columns: they are only counted.
+    is_count: bool,
     /// For rows that EvalPlanQual gives, once there were any.
     pub substitute: *mut epq::Substitute,
 }
@@ -36,7 +38,13 @@ impl Node for ColumnarScan {
     const NAME: &'static CStr = c"ColumnarScan";
 
     unsafe fn create(_plan: *mut pg_sys::CustomScan) -> Result<Self> {
-        Ok(Self { batches: std::ptr::null_mut(), rows: std::ptr::null_mut(), is_in_rows: false, substitute: std::ptr::null_mut() })
+        Ok(Self {
+            batches: std::ptr::null_mut(),
+            rows: std::ptr::null_mut(),
+            is_in_rows: false,
+            is_count: false,
+            substitute: std::ptr::null_mut(),
+        })
     }
 
     unsafe fn begin(state: &mut State<Self>, estate: *mut pg_sys::EState, flags: i32) -> Result<()> {
@@ -51,14 +59,15 @@ impl Node for ColumnarScan {
                     let slot = state.scan.ss.ss_ScanTupleSlot;
                     let conditions = epq::on_chunk(plan);
                     let parent = &raw mut state.scan.ss.ps;
-                    let filter =
-                        Filter::compile(&conditions, (*plan).scan.scanrelid as i32, &layout, (*chunk).rd_att, parent, std::ptr::null_mut());
+                    let index = (*plan).scan.scanrelid as i32;
+                    let filter = Filter::compile(&conditions, index, &layout, (*chunk).rd_att, parent, std::ptr::null_mut());
                     let columns = Columns::new(plan, slot, &layout, (*chunk).rd_att);
                     let scan = BatchScan::open(&layout, (*estate).es_snapshot);
                     let econtext = ffi::CreateExprContext(estate);
                     state.node.batches = keep(estate, Batches::new(scan, BatchReader::new(layout), filter, columns, econtext));
                 }
             }
+            state.node.is_count = (*plan).scan.plan.targetlist.is_null();
             begin_rows(state, estate, flags);
             state.node.is_in_rows = state.node.batches.is_null();
         }
@@ -124,6 +133,55 @@ impl Node for ColumnarScan {
         Ok(())
     }
 
+    unsafe fn shared_size(state: &mut State<Self>) -> Result<usize> {
+        // SAFETY: an initialised node.
+        unsafe {
+            let snapshot = (*state.scan.ss.ps.state).es_snapshot;
+            Ok(state.node.batches.as_ref().map_or(0, |batches| batches.shared_size(snapshot)))
+        }
+    }
+
+    unsafe fn share(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            let snapshot = (*state.scan.ss.ps.state).es_snapshot;
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.share(shared.cast(), snapshot);
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn share_again(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.share_again(shared.cast());
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn join(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
+        // SAFETY: an initialised node.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.join(shared.cast());
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn shut_down(state: &mut State<Self>) -> Result<()> {
+        // SAFETY: an initialised node; workers that gave all their rows have left.
+        unsafe {
+            if let Some(batches) = state.node.batches.as_mut() {
+                batches.count_all(pg_sys::ParallelWorkerNumber >= 0);
+            }
+        }
+        Ok(())
+    }
+
     unsafe fn explain_below(state: &mut State<Self>, ancestors: *mut pg_sys::List, explain: *mut pg_sys::ExplainState) -> Result<()> {
         // SAFETY: as promised to this function.
         unsafe { explain::explain(state, ancestors, explain) };
@@ -165,7 +223,6 @@ unsafe fn begin_rows(state: &mut State<ColumnarScan>, estate: *mut pg_sys::EStat
             flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0 || (*estate).es_instrument != 0 || (*plan).scan.plan.parallel_aware;
         let chunk = state.scan.ss.ss_currentRelation;
         if !is_shown && ffi::RelationGetNumberOfBlocksInFork(chunk, pg_sys::ForkNumber::MAIN_FORKNUM) == 0 {
-            skip_projection(state);
             return;
         }
         let Some(child) = list::pointers::<pg_sys::Plan>((*plan).custom_plans).first().copied() else { return };
@@ -180,21 +237,6 @@ unsafe fn begin_rows(state: &mut State<ColumnarScan>, estate: *mut pg_sys::EStat
         } else {
             ps.scanopsfixed = false;
             ffi::ExecAssignScanProjectionInfoWithVarno(&raw mut state.scan.ss, pg_sys::INDEX_VAR);
-        }
-        skip_projection(state);
-    }
-}
-
-/// A count of rows needs no columns, and no rows without columns.
-///
-/// # Safety
-/// As [`begin_rows`].
-unsafe fn skip_projection(state: &mut State<ColumnarScan>) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let ps = &mut state.scan.ss.ps;
-        if (*ps.plan).targetlist.is_null() {
-            ps.ps_ProjInfo = std::ptr::null_mut();
         }
     }
 }
@@ -220,8 +262,15 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
             }
             (*row).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
             (*row).tts_nvalid = (*(*row).tts_tupleDescriptor).natts as i16;
-            if ps.qual.is_null() && ps.ps_ProjInfo.is_null() {
-                return row;
+            if ps.qual.is_null() {
+                if ps.ps_ProjInfo.is_null() {
+                    return row;
+                }
+                if state.node.is_count {
+                    let result = ps.ps_ResultTupleSlot;
+                    (*result).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+                    return result;
+                }
             }
             if let Some(result) = project(ps, row, true) {
                 return result;
@@ -240,7 +289,7 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     unsafe {
         let econtext = ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = row;
-        if check && !ps.qual.is_null() && !evaluate(ps.qual, econtext).value() as u8 & 1 != 0 {
+        if check && !ps.qual.is_null() && evaluate(ps.qual, econtext).value() as u8 == 0 {
             if let Some(instrument) = ps.instrument.as_mut() {
                 instrument.nfiltered1 += 1.0;
             }
@@ -257,9 +306,12 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     }
 }
 
-/// `ExecEvalExprSwitchContext`, the result never NULL.
+/// `ExecEvalExprSwitchContext`, of conditions and projections, which are never NULL.
+///
+/// # Safety
+/// A compiled expression. May jump.
 #[inline]
-unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> pg_sys::Datum {
+pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> pg_sys::Datum {
     // SAFETY: a compiled expression.
     unsafe {
         let outer = pg_sys::CurrentMemoryContext;

@@ -51,6 +51,9 @@ pub unsafe fn replace_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Re
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
         chunk.add((*rel).lateral_relids, &row_paths);
+        if (*rel).consider_parallel && (*rel).lateral_relids.is_null() {
+            chunk.add_parallel();
+        }
         for source in sources {
             if !ffi::bms_equal(source, (*rel).lateral_relids) {
                 chunk.add(source, &row_paths);
@@ -134,8 +137,25 @@ impl Chunk {
             let exact = row_paths.iter().copied().find(|path| ffi::bms_equal(outer(*path), source));
             let path = exact.unwrap_or_else(|| self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, source, 0)));
             let Some(child) = self.child(path) else { return };
-            let path = self.scan(info, child);
+            let path = self.scan(info, child, 0);
             ffi::add_path(self.rel, path);
+        }
+    }
+
+    /// Adds the path that several processes share.
+    unsafe fn add_parallel(&self) {
+        // SAFETY: nodes of the running planner. As create_plain_partial_paths.
+        unsafe {
+            let pages = f64::from((*self.rel).pages);
+            let workers = ffi::compute_parallel_worker(self.rel, pages, -1.0, pg_sys::max_parallel_workers_per_gather);
+            if workers <= 0 {
+                return;
+            }
+            let none = std::ptr::null_mut();
+            let path = self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, none, workers));
+            let Some(child) = self.child(path) else { return };
+            let path = self.scan(none.cast(), child, workers);
+            ffi::add_partial_path(self.rel, path);
         }
     }
 
@@ -152,7 +172,7 @@ impl Chunk {
         }
     }
 
-    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path) -> *mut pg_sys::Path {
+    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path, workers: i32) -> *mut pg_sys::Path {
         // SAFETY: a fresh node, and nodes of the running planner.
         unsafe {
             let rel = &*self.rel;
@@ -167,6 +187,7 @@ impl Chunk {
                 filter: &filter,
                 rest: &rest,
                 columns: list::cells((*self.target).exprs).len(),
+                processes: processes(workers),
                 selected: (rows / rel.tuples.max(1.0)).min(1.0),
             };
             let cost = cost::of(self.root, self.rel, &work);
@@ -176,6 +197,9 @@ impl Chunk {
             (*path).path.pathtarget = rel.reltarget;
             (*path).path.param_info = info;
             (*path).path.parallel_safe = rel.consider_parallel && (*child).parallel_safe;
+            (*path).path.parallel_aware = workers > 0;
+            (*path).path.parallel_workers = workers;
+            let rows = if workers > 0 { (rows / processes(workers)).round().max(1.0) } else { rows };
             (*path).path.rows = rows;
             (*path).path.startup_cost = cost.startup + (*rel.reltarget).cost.startup;
             (*path).path.total_cost =
@@ -190,6 +214,14 @@ impl Chunk {
             path.cast()
         }
     }
+}
+
+/// How many processes share the work, as `get_parallel_divisor` counts.
+fn processes(workers: i32) -> f64 {
+    let workers = f64::from(workers);
+    // SAFETY: a setting.
+    let leads = unsafe { pg_sys::parallel_leader_participation };
+    (workers + if leads { (1.0 - 0.3 * workers).max(0.0) } else { 0.0 }).max(1.0)
 }
 
 /// The size of a scan's path node; None for a kind that is not known.

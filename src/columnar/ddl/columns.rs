@@ -6,15 +6,15 @@ use pgrx::pg_sys;
 use tsc_codec::Column as Data;
 
 use super::rewrite;
-use crate::catalog::columnar_chunk::{self, ColumnarChunk};
+use crate::catalog::columnar_chunk;
 use crate::columnar::builder::describe_values;
 use crate::columnar::image::Image;
 use crate::columnar::layout::{self, Column, Layout, block_name};
 use crate::columnar::value;
-use crate::error::{Error, Result, SqlState};
+use crate::error::Result;
 use crate::pg::evaluate::{Evaluator, Prepared};
 use crate::pg::guard::guard;
-use crate::pg::relation::{Relation, relation_name};
+use crate::pg::relation::Relation;
 use crate::pg::slot::Virtual;
 use crate::pg::{alter, context, ffi, table};
 
@@ -168,33 +168,6 @@ fn describe(zone: &mut tsc_codec::ZoneMap, index: usize, column: &Column, data: 
         // SAFETY: values of the column's type.
         zone.columns.push(unsafe { guard(|| describe_values(column, data, false)) });
     }
-}
-
-/// Follows the drop of a column of a chunk, by whatever command, before it happens.
-pub fn drop(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
-    let Some(mut entry) = columnar_chunk::find(relid) else { return Ok(()) };
-    let Some(position) = position_of(&entry, relid, attribute) else { return Ok(()) };
-    if entry.segmentby.contains(&position) || entry.orderby.iter().any(|order| order.column == position) {
-        return Err(Error::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            format!("cannot drop column \"{}\" of compressed chunk \"{}\"", entry.columns[position], relation_name(relid)),
-        )
-        .detail("Its batches are segmented or ordered by the column.")
-        .hint("Decompress the chunk with decompress_chunk(), or compress it with other settings, and try again."));
-    }
-    entry.columns[position].clear();
-    columnar_chunk::put(&entry);
-    table::command_counter_increment();
-    let name = block_name(position);
-    if crate::pg::relation::column_of(entry.batches, &name).is_some() {
-        alter::drop_column(entry.batches, &name);
-    }
-    Ok(())
-}
-
-fn position_of(entry: &ColumnarChunk, relid: pg_sys::Oid, attribute: i16) -> Option<usize> {
-    let name = crate::pg::column::name_of(relid, attribute)?;
-    entry.columns.iter().position(|column| *column == name)
 }
 
 /// Gives the bounds of a key the type that the key has been given.

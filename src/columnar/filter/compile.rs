@@ -161,6 +161,10 @@ impl Source<'_> {
             if !(is_in || is_not_in && looked_up) {
                 return None;
             }
+            // What is evaluated as a whole is negated already.
+            if is_not_in && !(compare.is_native && matches!(compare.order, Order::Signed)) {
+                return None;
+            }
             let compare = Compare { comparison: Comparison::Equal, ..compare };
             let found = Condition::In { compare, sorted: Vec::new(), has_null: false };
             Some(if is_in { found } else { Condition::Not(Box::new(found)) })
