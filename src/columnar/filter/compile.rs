@@ -156,7 +156,9 @@ impl Source<'_> {
             let compare = self.compare(expression.cast(), (*expression).opno, (*expression).inputcollid, column, right, false)?;
             let is_in = (*expression).useOr && compare.comparison == Comparison::Equal;
             let is_not_in = !(*expression).useOr && compare.comparison == Comparison::NotEqual;
-            if !(is_in || is_not_in) {
+            // The expression of a NOT IN tells itself which values are not in the list: only integers are looked up here.
+            let looked_up = compare.is_native && matches!(compare.order, Order::Signed);
+            if !(is_in || is_not_in && looked_up) {
                 return None;
             }
             // What is evaluated as a whole is negated already.
