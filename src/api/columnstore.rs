@@ -6,7 +6,8 @@ use crate::columnar::{batch_table, compress, decompress};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
 use crate::pg::guard::guard;
-use crate::pg::{ffi, slot, trigger};
+use crate::pg::srf::ResultSet;
+use crate::pg::{ffi, progress, slot, trigger};
 use crate::sql_function;
 
 fn chunk_arg(args: Args) -> Result<pg_sys::Oid> {
@@ -68,5 +69,31 @@ sql_function!(
             }
         }
         Ok(Some(pg_sys::Datum::null()))
+    }
+);
+
+sql_function!(
+    /// The trigger on chunks with a columnar part and unique keys.
+    tsc_unique_guard,
+    |args| -> pg_sys::Datum { crate::columnar::dml::unique::trigger::fire(args) }
+);
+
+sql_function!(
+    /// `_timescaledb_functions.columnstore_progress()`
+    tsc_columnstore_progress,
+    |args| -> pg_sys::Datum {
+        let mut rows = ResultSet::new(args);
+        for entry in progress::all() {
+            rows.push(&[
+                entry.pid.into_datum(),
+                entry.database.into_datum(),
+                entry.relid.into_datum(),
+                entry.command.into_datum(),
+                entry.phase.into_datum(),
+                entry.done.into_datum(),
+                entry.total.into_datum(),
+            ]);
+        }
+        Ok(None)
     }
 );

@@ -21,6 +21,9 @@ pub fn detach(relid: pg_sys::Oid) -> Result<()> {
     acl::require_owner(located.hypertable.relid)?;
     refuse_part(&located.chunk, "detach")?;
     row_form::require(relid, "detach")?;
+    partition_change::lock(located.hypertable.relid, pg_sys::AccessExclusiveLock);
+    partition_change::lock(relid, pg_sys::AccessExclusiveLock);
+    row_form::require_locked(relid, "detach")?;
     spi::execute(&format!("ALTER TABLE {} DETACH PARTITION {}", qualified(located.hypertable.relid)?, qualified(relid)?))?;
     chunk_catalog::delete(relid);
     table::command_counter_increment();

@@ -49,5 +49,5 @@ fn drop_unseen(part: &ColumnarChunk, action: &str) -> Result<()> {
 /// Drops the columnar part of a chunk on which AccessExclusiveLock is held, with its rows.
 pub fn drop_part(part: &ColumnarChunk) {
     // The hook on DROP removes the catalog's row.
-    partition_change::drop_tables(&[part.batches]);
+    partition_change::drop_internal(part.batches);
 }

@@ -6,10 +6,18 @@ use super::batch_writer::BatchWriter;
 use super::builder::{Batch, Builder, Cut};
 use super::row_sorter::RowSorter;
 use crate::pg::guard::guard;
-use crate::pg::{context, ffi};
+use crate::pg::{context, ffi, progress};
 
 /// Writes sorted rows as batches.
 pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
+    if builder.writes_text() {
+        context::with_portable_text(|| write_all(sorter, builder, writer));
+    } else {
+        write_all(sorter, builder, writer);
+    }
+}
+
+fn write_all(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
     let mut batch = Batch::default();
     loop {
         // SAFETY: references only on the frames that an ERROR jumps over; scraps go with the temporary context.
@@ -21,6 +29,7 @@ pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWr
             // SAFETY: as above; the bounds live until the batch is written.
             unsafe { guard(|| builder.take(rows, &mut batch)) };
             writer.write(&batch);
+            progress::done(writer.rows);
         });
     }
 }

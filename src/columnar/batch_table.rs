@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::layout::{COUNT, Column, SINGLE, ZONE, block_name, bound_name};
 use crate::pg::relation::{Relation, c_string};
-use crate::pg::{ffi, list, node};
+use crate::pg::{ffi, list, node, table};
 
 /// What a batch table is made of.
 pub struct Plan<'a> {
@@ -56,12 +56,19 @@ pub fn create(chunk: &Relation, name: &str, plan: &Plan) -> pg_sys::Oid {
     }
 }
 
-/// Has a chunk's DROP drop its batch table.
+/// Makes a batch table a part of its chunk: it is dropped with the chunk, and not otherwise. It keeps the extension, too, which alone can
+/// read it.
 pub fn depend(batches: pg_sys::Oid, chunk: pg_sys::Oid) {
     let batches = node::object_address(pg_sys::RelationRelationId, batches);
     let chunk = node::object_address(pg_sys::RelationRelationId, chunk);
     // SAFETY: both relations exist.
-    unsafe { ffi::recordDependencyOn(&batches, &chunk, pg_sys::DependencyType::DEPENDENCY_AUTO) };
+    unsafe {
+        ffi::recordDependencyOn(&batches, &chunk, pg_sys::DependencyType::DEPENDENCY_INTERNAL);
+        if let Some(catalog) = table::oid("columnar_chunk") {
+            let catalog = node::object_address(pg_sys::RelationRelationId, catalog);
+            ffi::recordDependencyOn(&batches, &catalog, pg_sys::DependencyType::DEPENDENCY_NORMAL);
+        }
+    }
 }
 
 /// # Safety

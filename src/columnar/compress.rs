@@ -12,16 +12,20 @@ use pgrx::pg_sys;
 use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
+use super::dml;
 use super::fold::fold;
 use super::part::{LockedChunk, already, check_indexes, delete_rows, drop_batches, scan_batches};
 use super::row_sorter::{OrderPart, RowSorter, Segments};
 use super::settings::{self, Settings};
 use super::shape::Shape;
+use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
+use crate::pg::partition_change::check_not_in_use;
+use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size;
-use crate::pg::{context, ffi, live, table};
+use crate::pg::{context, ffi, live, standby, table};
 
 /// `compress_chunk`: compresses a chunk, or folds in the rows that came since.
 pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -> Result<()> {
@@ -31,11 +35,13 @@ pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -
     if chunk.is_compressed() && !recompress && is_empty(&chunk.relation) {
         return already(relid, "columnstore", !if_not_compressed);
     }
+    // Rows would be taken from under a statement that is changing them, or from triggers that are to fire on them yet.
+    check_not_in_use(&chunk.relation, c"compress_chunk");
     context::with_temporary(|| {
-        if !recompress && chunk.is_compressed() && fold(&chunk, &settings)? {
-            return Ok(());
+        if recompress || !chunk.is_compressed() || !fold(&chunk, &settings)? {
+            rewrite(&chunk, &settings)?;
         }
-        rewrite(&chunk, &settings)
+        dml::unique::trigger::ensure(&chunk.relation)
     })
 }
 
@@ -61,6 +67,8 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
         _ => size::of_table(relid).unwrap_or_default(),
     };
     let shape = Shape::new(&chunk.relation, settings)?;
+    statistics::before_compress(&chunk.relation);
+    progress::start(relid, Command::Compress);
     let mut sorter = prepare(chunk, &shape)?;
     let rows = collect(chunk, &mut sorter);
     sorter.sort();
@@ -75,22 +83,29 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
             (shape, target, if rows.visible_to_all { Mode::Frozen } else { Mode::Unindexed })
         }
     };
+    progress::phase(Phase::Writing);
+    progress::total(rows.count);
     let mut writer = BatchWriter::open(&target, mode);
     write(&mut sorter, &mut shape.builder(&chunk.relation, &target), &mut writer);
     sorter.end();
     let (batches, count) = (writer.batches, writer.rows);
     let batch_table = writer.finish();
     if mode != Mode::Indexed {
+        progress::phase(Phase::Indexing);
         batch_table::create_index(&batch_table, shape.segmentby.len(), shape.keys().len());
         update_statistics(&batch_table, batches);
     }
     drop(batch_table);
     if mode != Mode::Indexed {
+        progress::phase(Phase::Waiting);
         chunk.lock_out_readers(c"compress_chunk");
     }
+    progress::phase(Phase::Swapping);
     if rows.visible_to_all {
+        standby::conflict(&chunk.relation, rows.newest);
         chunk.empty_heap();
         chunk.reindex();
+        statistics::after_compress(relid);
         if let Some(old) = &chunk.layout {
             drop_batches(old);
         }
@@ -102,6 +117,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     }
     columnar_chunk::put(&shape.entry(relid, target.batches, batches, count, before));
     table::command_counter_increment();
+    progress::end();
     Ok(())
 }
 
@@ -134,12 +150,12 @@ enum Place {
 }
 
 /// Calls `each` with the columns up to `attributes` of every live row of both parts. Returns whether every snapshot sees the
-/// same rows, and where the batches are.
+/// same rows, the newest transaction that matters to that (see [`live::Found`]), and where the batches are.
 fn each_row(
     chunk: &LockedChunk,
     attributes: i16,
     each: &mut impl FnMut(*const pg_sys::Datum, *const bool, Place),
-) -> (bool, Vec<pg_sys::ItemPointerData>) {
+) -> (bool, pg_sys::TransactionId, Vec<pg_sys::ItemPointerData>) {
     let heap = live::scan(&chunk.relation, |slot| {
         // SAFETY: a row of the chunk.
         unsafe {
@@ -150,7 +166,7 @@ fn each_row(
         }
     });
     let mut tids = Vec::new();
-    let Some(layout) = &chunk.layout else { return (heap.visible_to_all, tids) };
+    let Some(layout) = &chunk.layout else { return (heap.visible_to_all, heap.newest, tids) };
     let slot = crate::pg::slot::Virtual::new(&chunk.relation);
     let batches = scan_batches(layout, |batch| {
         tids.push(batch.tid());
@@ -164,12 +180,14 @@ fn each_row(
         }
     });
     slot.end();
-    (heap.visible_to_all && batches.visible_to_all, tids)
+    (heap.visible_to_all && batches.visible_to_all, live::newer(heap.newest, batches.newest), tids)
 }
 
 /// What [`collect`] found.
 struct Collected {
     visible_to_all: bool,
+    newest: pg_sys::TransactionId,
+    count: i64,
     row_tids: Vec<pg_sys::ItemPointerData>,
     batch_tids: Vec<pg_sys::ItemPointerData>,
 }
@@ -178,14 +196,16 @@ struct Collected {
 fn collect(chunk: &LockedChunk, sorter: &mut RowSorter) -> Collected {
     let attributes = chunk.relation.attributes().len() as i16;
     let mut row_tids = Vec::new();
-    let (visible_to_all, batch_tids) = each_row(chunk, attributes, &mut |values, nulls, place| {
+    let mut count = 0;
+    let (visible_to_all, newest, batch_tids) = each_row(chunk, attributes, &mut |values, nulls, place| {
         if let Place::Heap(tid) = place {
             row_tids.push(tid);
         }
+        count += 1;
         // SAFETY: a row of the chunk.
         unsafe { sorter.push(values, nulls) };
     });
-    Collected { visible_to_all, row_tids, batch_tids }
+    Collected { visible_to_all, newest, count, row_tids, batch_tids }
 }
 
 fn old_snapshots(relid: pg_sys::Oid) -> Error {

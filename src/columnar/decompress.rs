@@ -4,12 +4,17 @@ use pgrx::pg_sys;
 
 use super::part::{LockedChunk, already, delete_rows, drop_batches, forget, scan_batches};
 use super::row_writer::RowWriter;
+use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::Result;
 use crate::pg::guard::guard;
+use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::Relation;
 use crate::pg::sort::{SortKey, Sorter};
-use crate::pg::{context, ffi, live, table};
+use crate::pg::{context, ffi, live, standby, table};
+
+/// Rows after which progress is reported.
+const REPORT_ROWS: i64 = 8192;
 
 /// `decompress_chunk`: brings a chunk back into row form.
 pub fn decompress(relid: pg_sys::Oid, if_compressed: bool) -> Result<()> {
@@ -26,10 +31,13 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
     // By time, as rows usually come in: an index on time then finds them side by side.
     let time = chunk.relation.require_attribute(&chunk.located.hypertable.time().column)?.attnum;
     let mut sorter = Sorter::new(&chunk.relation, &[SortKey { attribute: time, descending: false, nulls_first: false }])?;
+    progress::start(relid, Command::Decompress);
     let mut batch_tids = Vec::new();
+    let mut count = 0;
     let slot = crate::pg::slot::Virtual::new(&chunk.relation);
     let found = scan_batches(layout, |batch| {
         batch_tids.push(batch.tid());
+        count += batch.rows() as i64;
         for row in 0..batch.rows() {
             // SAFETY: the slot has an element for each attribute of the chunk.
             unsafe {
@@ -40,12 +48,17 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
         }
     });
     slot.end();
-    let visible_to_all = found.visible_to_all && add_rows(chunk, &mut sorter);
+    let rows = if found.visible_to_all { add_rows(chunk, &mut sorter) } else { None };
     sorter.sort();
+    progress::phase(Phase::Waiting);
+    progress::total(count + rows.map_or(0, |rows| rows.rows as i64));
     chunk.lock_out_readers(c"decompress_chunk");
-    if visible_to_all {
+    progress::phase(Phase::Writing);
+    if let Some(rows) = rows {
+        standby::conflict(&chunk.relation, live::newer(found.newest, rows.newest));
         chunk.empty_heap();
         write(&mut sorter, RowWriter::frozen(&chunk.relation));
+        progress::phase(Phase::Indexing);
         chunk.reindex();
         drop_batches(layout);
         forget(relid);
@@ -58,18 +71,20 @@ fn rewrite(chunk: &LockedChunk) -> Result<()> {
         }
     }
     sorter.end();
+    super::dml::unique::trigger::remove(&chunk.relation);
     table::command_counter_increment();
+    statistics::after_decompress(relid);
+    progress::end();
     Ok(())
 }
 
-/// Adds the rows of the heap, if every snapshot sees the same ones; false if not, and then they stay where they are.
-fn add_rows(chunk: &LockedChunk, sorter: &mut Sorter) -> bool {
+/// Adds the rows of the heap, if every snapshot sees the same ones; None if not, and then they stay where they are.
+fn add_rows(chunk: &LockedChunk, sorter: &mut Sorter) -> Option<live::Found> {
     if !live::scan(&chunk.relation, |_| {}).visible_to_all {
-        return false;
+        return None;
     }
     // SAFETY: a row of the chunk. What was visible to all stays so under the lock.
-    live::scan(&chunk.relation, |slot| unsafe { sorter.push(slot) });
-    true
+    Some(live::scan(&chunk.relation, |slot| unsafe { sorter.push(slot) }))
 }
 
 fn write(sorter: &mut Sorter, mut writer: RowWriter) {
@@ -78,7 +93,12 @@ fn write(sorter: &mut Sorter, mut writer: RowWriter) {
     // SAFETY: the sorter's rows are rows of the chunk; references only on the frames that an ERROR jumps over.
     unsafe {
         guard(|| {
+            let mut rows = 0;
             while let Some(slot) = sorter.next() {
+                rows += 1;
+                if rows % REPORT_ROWS == 0 {
+                    progress::done(rows);
+                }
                 if pg_sys::InterruptPending != 0 {
                     ffi::raw::ProcessInterrupts();
                 }

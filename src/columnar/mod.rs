@@ -25,4 +25,5 @@ pub mod settings_change;
 pub mod settings_check;
 pub mod settings_text;
 pub mod shape;
+pub mod statistics;
 pub mod value;

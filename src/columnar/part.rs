@@ -11,9 +11,9 @@ use crate::chunk::list::{self, Located};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::ffi::raw;
 use crate::pg::live::{self, Found};
-use crate::pg::partition_change::{check_not_in_use, lock};
+use crate::pg::partition_change::{self, check_not_in_use, lock};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, ffi, node, table};
+use crate::pg::{acl, ffi, table};
 
 /// A chunk that nobody else can change: ExclusiveLock is held on it to the end of the transaction. Readers go on.
 pub struct LockedChunk {
@@ -104,10 +104,7 @@ pub fn delete_rows(relation: &Relation, tids: &[pg_sys::ItemPointerData]) {
 
 /// Drops the batch table of a chunk whose rows are elsewhere for every snapshot. Readers are locked out.
 pub fn drop_batches(layout: &Layout) {
-    let object = node::object_address(pg_sys::RelationRelationId, layout.batches);
-    // SAFETY: the table exists, and nothing depends on it but its index.
-    unsafe { ffi::performDeletion(&object, pg_sys::DropBehavior::DROP_RESTRICT, pg_sys::PERFORM_DELETION_INTERNAL as i32) };
-    table::command_counter_increment();
+    partition_change::drop_internal(layout.batches);
 }
 
 /// The error, or NOTICE, that a chunk is in the state already that was asked for.

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use super::defaults;
+use super::settings_text::{self, SparseKind};
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 pub use crate::catalog::columnstore::OrderColumn;
 use crate::catalog::columnstore::{self, Columnstore};
@@ -22,6 +23,14 @@ pub struct Settings {
     pub sparse_index: Option<String>,
     /// Chunks are to be merged up to this length.
     pub compress_interval: Option<i64>,
+}
+
+impl Settings {
+    /// The columns for which bloom filters were asked; None if nothing was said of sparse indexes.
+    pub fn blooms(&self) -> Option<Vec<String>> {
+        let indexes = settings_text::sparse(self.sparse_index.as_deref()?).ok()?;
+        Some(indexes.into_iter().filter(|index| index.kind == SparseKind::Bloom).flat_map(|index| index.columns).collect())
+    }
 }
 
 /// How many other chunks are looked at for an empty one.

@@ -4,6 +4,7 @@
 
 use pgrx::{PgLogLevel, pg_sys};
 
+use super::layout::block_name;
 use super::settings::OrderColumn;
 use super::settings_text::{self, SparseIndex, SparseKind, Unreadable};
 use super::{defaults, settings_check};
@@ -13,8 +14,8 @@ use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{Change, ColumnstoreOptions, read_interval};
 use crate::hypertable::{dimensions, interval};
-use crate::pg::guard;
-use crate::pg::relation::{Relation, name_string, relation_name};
+use crate::pg::relation::{Relation, column_of, name_string, relation_name};
+use crate::pg::{alter, guard};
 
 /// The settings of a new hypertable: columnstore is on unless it was said otherwise.
 pub fn create(relid: pg_sys::Oid, mut options: ColumnstoreOptions) -> Result<()> {
@@ -191,11 +192,22 @@ fn replace_column(hypertable: &Hypertable, from: &str, to: &str) {
 }
 
 /// A column of a table, perhaps a chunk, is about to be dropped, by whatever command: refused if batches are sorted by it.
+/// Its blocks go with it: a new column of its name will have nothing to do with them.
 pub fn drop_column(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
-    let Some(chunk) = columnar_chunk::find(relid) else { return Ok(()) };
+    let Some(mut chunk) = columnar_chunk::find(relid) else { return Ok(()) };
     let relation = Relation::open(relid, pg_sys::NoLock);
     let name = name_string(&relation.attributes()[attribute as usize - 1].attname);
-    check_keys(&chunk, &name)
+    check_keys(&chunk, &name)?;
+    if let Some(position) = chunk.columns.iter().position(|column| *column == name) {
+        chunk.columns[position].clear();
+        columnar_chunk::put(&chunk);
+        crate::pg::table::command_counter_increment();
+        let blocks = block_name(position);
+        if column_of(chunk.batches, &blocks).is_some() {
+            alter::drop_column(chunk.batches, &blocks);
+        }
+    }
+    Ok(())
 }
 
 fn used(name: &str, detail: String, hint: String) -> Error {

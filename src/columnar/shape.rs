@@ -23,6 +23,8 @@ pub struct Shape {
     pub segmentby: Vec<usize>,
     /// What comes after `segmentby`.
     pub orderby: Vec<OrderBy>,
+    /// Columns that were said to get a bloom filter; None to choose them by the indexes.
+    blooms: Option<Vec<String>>,
 }
 
 impl Shape {
@@ -52,7 +54,7 @@ impl Shape {
             Ok(OrderBy { column: find(&order.name)?, descending: order.descending, nulls_first: order.nulls_first })
         };
         let orderby = settings.orderby.iter().map(order).collect::<Result<_>>()?;
-        Ok(Self { columns, segmentby, orderby })
+        Ok(Self { columns, segmentby, orderby, blooms: settings.blooms() })
     }
 
     /// Segmentby columns, then orderby columns.
@@ -72,10 +74,15 @@ impl Shape {
         Builder::new(&target.columns, &self.keys(), self.segmentby.len(), &self.blooms(relation))
     }
 
-    /// Columns that get a bloom filter: those with an index, but for the keys, which have their bounds in the batch table.
+    /// Columns that get a bloom filter: those that were named, or those with an index; but not the keys, which have their bounds in the
+    /// batch table.
     fn blooms(&self, relation: &Relation) -> Vec<usize> {
-        let indexed = indexed_columns(relation);
         let keys = self.keys();
+        if let Some(named) = &self.blooms {
+            let is_named = |index: &usize| named.contains(&self.columns[*index].name) && !keys.contains(index);
+            return (0..self.columns.len()).filter(is_named).collect();
+        }
+        let indexed = indexed_columns(relation);
         let wants_one = |index: &usize| {
             let column = &self.columns[*index];
             indexed.contains(&column.attribute) && !keys.contains(index) && column.length != 1 && column.length != 2

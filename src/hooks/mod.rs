@@ -9,6 +9,7 @@ mod relation_info;
 mod subscription;
 mod truncate;
 mod utility;
+mod vacuum;
 
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::truncate;
 use crate::catalog::{chunk, columnar_chunk, hypertable};
-use crate::columnar::ddl::{columns, types};
+use crate::columnar::ddl::types;
 use crate::columnar::settings_change;
 use crate::error::Result;
 use crate::pg::guard::{boundary, guard};
@@ -37,34 +37,27 @@ unsafe extern "C-unwind" fn access(
             if let Some(previous) = PREVIOUS {
                 guard(|| previous(kind, class, object, sub, argument));
             }
-            match kind {
-                _ if class != pg_sys::RelationRelationId => Ok(()),
-                pg_sys::ObjectAccessType::OAT_DROP if sub == 0 => {
-                    dropped(object);
-                    Ok(())
+            if class == pg_sys::RelationRelationId {
+                match (kind, sub) {
+                    (pg_sys::ObjectAccessType::OAT_DROP, 0) => dropped(object),
+                    (pg_sys::ObjectAccessType::OAT_DROP, column) => column_dropped(object, column as i16)?,
+                    (pg_sys::ObjectAccessType::OAT_POST_CREATE, column) if column != 0 => types::check_row_type(object)?,
+                    (pg_sys::ObjectAccessType::OAT_TRUNCATE, _) => truncate::note(object),
+                    _ => {}
                 }
-                pg_sys::ObjectAccessType::OAT_DROP => {
-                    settings_change::drop_column(object, sub as i16)?;
-                    column_dropped(object, sub)
-                }
-                pg_sys::ObjectAccessType::OAT_TRUNCATE => {
-                    truncate::note(object);
-                    Ok(())
-                }
-                pg_sys::ObjectAccessType::OAT_POST_CREATE if sub != 0 => types::check_row_type(object),
-                _ => Ok(()),
             }
+            Ok(())
         })
     }
 }
 
 /// By whatever command: a type's DROP .. CASCADE, too.
-fn column_dropped(relid: pg_sys::Oid, attribute: i32) -> Result<()> {
+fn column_dropped(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
     if table::oid("columnar_chunk").is_none() {
         return Ok(());
     }
     types::check_row_type(relid)?;
-    columns::drop(relid, attribute as i16)
+    settings_change::drop_column(relid, attribute)
 }
 
 fn dropped(relid: pg_sys::Oid) {

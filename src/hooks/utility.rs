@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{ddl, subscription, truncate};
+use super::{ddl, subscription, truncate, vacuum};
 use crate::columnar::ddl::{Watch, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -114,8 +114,9 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 forward();
             }
             pg_sys::NodeTag::T_AlterDomainStmt => {
+                let watch = types::DomainWatch::before(statement.cast());
                 forward();
-                return types::check_domain(statement.cast());
+                return watch.map_or(Ok(()), |watch| watch.after());
             }
             pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
             pg_sys::NodeTag::T_IndexStmt => {
@@ -132,7 +133,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
-            pg_sys::NodeTag::T_TruncateStmt => truncate::run(forward),
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(statement.cast(), forward),
+            pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
@@ -151,13 +153,14 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
         T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
-        T_RenameStmt, T_RuleStmt, T_TruncateStmt,
+        T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
     };
     matches!(
         tag,
         T_AlterDomainStmt
             | T_AlterEnumStmt
             | T_TruncateStmt
+            | T_VacuumStmt
             | T_DropTableSpaceStmt
             | T_CopyStmt
             | T_CreateStmt

@@ -7,7 +7,7 @@ use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
 use crate::catalog::{chunk as chunk_catalog, columnar_chunk, dimension};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, ffi, list, partition, table};
+use crate::pg::{acl, alter, ffi, list, partition, table};
 
 /// The tables below a hypertable, divided slices included, parents first, locked.
 pub fn descendants(relid: pg_sys::Oid, lock: u32) -> Vec<pg_sys::Oid> {
@@ -42,7 +42,7 @@ pub unsafe fn repeat_on_chunks(relid: pg_sys::Oid, command: *mut pg_sys::AlterTa
             // SAFETY: ALTER TABLE may scribble on the command, so it gets a copy.
             unsafe {
                 let copy: *mut pg_sys::AlterTableCmd = ffi::copyObjectImpl(command.cast()).cast();
-                ffi::AlterTableInternal(oid, list::from_pointers([copy]), false);
+                alter::run(oid, &[copy]);
             }
         }
     }
@@ -72,7 +72,7 @@ pub unsafe fn repeat_on_batches(relid: pg_sys::Oid, command: *mut pg_sys::AlterT
                     let owner = Relation::open(oid, pg_sys::NoLock).class().relowner;
                     ffi::ATExecChangeOwner(part.batches, owner, true, pg_sys::AccessExclusiveLock as i32);
                 } else {
-                    ffi::AlterTableInternal(part.batches, list::from_pointers([copy]), false);
+                    alter::run(part.batches, &[copy]);
                 }
             }
             table::command_counter_increment();

@@ -53,7 +53,7 @@ fn create(root: &Relation, hypertable: &Hypertable) -> Result<pg_sys::Oid> {
     let intake = Relation::open(oid, pg_sys::AccessExclusiveLock);
     new_partition::attach(root, &intake, partition::default_bound());
     super::replica_identity::set(root, &intake);
-    trigger::create_before_insert(&intake, trigger::INTAKE, function);
+    trigger::create_before(&intake, trigger::INTAKE, pg_sys::TRIGGER_TYPE_INSERT, function);
     Ok(oid)
 }
 

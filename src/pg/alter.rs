@@ -6,8 +6,11 @@ use super::guard::on_error;
 use super::node::{make_node, make_string, palloc_str};
 use super::{ffi, list, table};
 
-/// Runs commands on a table, which its caller has not open. Event triggers don't hear of them: the user altered another table.
-fn run(relid: pg_sys::Oid, commands: &[*mut pg_sys::AlterTableCmd]) {
+/// Runs commands on a table. Event triggers don't hear of them: the user altered another table.
+///
+/// # Safety
+/// Valid commands, which may be scribbled on.
+pub unsafe fn run(relid: pg_sys::Oid, commands: &[*mut pg_sys::AlterTableCmd]) {
     // SAFETY: valid commands; the inhibition is lifted on both ways out.
     unsafe {
         ffi::EventTriggerInhibitCommandCollection();
@@ -40,26 +43,30 @@ pub fn add_bytes(relid: pg_sys::Oid, name: &str, value: Option<&[u8]>) {
         (*add).def = column.cast();
         (*store).def = make_string("external").cast();
     }
-    run(relid, &[add, store]);
+    // SAFETY: fresh nodes.
+    unsafe { run(relid, &[add, store]) };
     if value.is_some() {
         // What is there has its value; what comes brings its own, and NULL means something else.
-        run(relid, &[command(Kind::AT_ColumnDefault, Some(name))]);
+        // SAFETY: fresh nodes.
+        unsafe { run(relid, &[command(Kind::AT_ColumnDefault, Some(name))]) };
     }
 }
 
 /// Drops a column.
 pub fn drop_column(relid: pg_sys::Oid, name: &str) {
-    run(relid, &[command(Kind::AT_DropColumn, Some(name))]);
+    // SAFETY: fresh nodes.
+    unsafe { run(relid, &[command(Kind::AT_DropColumn, Some(name))]) };
 }
 
-/// Moves a table to a tablespace, by name.
-pub fn set_tablespace(relid: pg_sys::Oid, tablespace: &str) {
-    run(relid, &[command(Kind::AT_SetTableSpace, Some(tablespace))]);
-}
-
-/// Makes a table logged or unlogged.
-pub fn set_logged(relid: pg_sys::Oid, logged: bool) {
-    run(relid, &[command(if logged { Kind::AT_SetLogged } else { Kind::AT_SetUnLogged }, None)]);
+/// Sets a storage parameter, or with None goes back to its default.
+pub fn set_option(relid: pg_sys::Oid, name: &str, value: Option<&str>) {
+    let change = command(if value.is_some() { Kind::AT_SetRelOptions } else { Kind::AT_ResetRelOptions }, None);
+    // SAFETY: fresh nodes.
+    unsafe {
+        let value = value.map_or(std::ptr::null_mut(), |value| make_string(value).cast());
+        (*change).def = list::from_pointers([ffi::makeDefElem(palloc_str(name), value, -1)]).cast();
+        run(relid, &[change]);
+    }
 }
 
 /// `bytea`'s text in hexadecimal form.

@@ -110,6 +110,7 @@ postgres! {
     fn ExecFetchSlotHeapTuple(slot: *mut TupleTableSlot, materialize: bool, shouldFree: *mut bool) -> HeapTuple;
     fn ExecFetchSlotHeapTupleDatum(slot: *mut TupleTableSlot) -> Datum;
     fn ExecFindPartition(mtstate: *mut ModifyTableState, rootResultRelInfo: *mut ResultRelInfo, proute: *mut PartitionTupleRouting, slot: *mut TupleTableSlot, estate: *mut EState) -> *mut ResultRelInfo;
+    fn ExecForceStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool);
     fn ExecInitExpr(node: *mut Expr, parent: *mut PlanState) -> *mut ExprState;
     fn ExecInitExprWithParams(node: *mut Expr, ext_params: ParamListInfo) -> *mut ExprState;
     fn ExecInitNode(node: *mut Plan, estate: *mut EState, eflags: c_int) -> *mut PlanState;
@@ -122,6 +123,7 @@ postgres! {
     fn ExecPartitionCheck(resultRelInfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, estate: *mut EState, emitError: bool) -> bool;
     fn ExecPrepareExpr(node: *mut Expr, estate: *mut EState) -> *mut ExprState;
     fn ExecPrepareQual(qual: *mut List, estate: *mut EState) -> *mut ExprState;
+    fn ExecQual(state: *mut ExprState, econtext: *mut ExprContext) -> bool;
     fn ExecReScan(node: *mut PlanState);
     fn ExecResetTupleTable(tupleTable: *mut List, shouldFree: bool);
     fn ExecScanReScan(node: *mut ScanState);
@@ -155,6 +157,7 @@ postgres! {
     fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
+    fn HeapTupleHeaderAdvanceLatestRemovedXid(tuple: HeapTupleHeader, latestRemovedXid: *mut TransactionId);
     fn HeapTupleHeaderGetDatum(tuple: HeapTupleHeader) -> Datum;
     fn HeapTupleSatisfiesVacuum(stup: HeapTuple, OldestXmin: TransactionId, buffer: Buffer) -> HTSV_Result::Type;
     fn HeapTupleSatisfiesVisibility(stup: HeapTuple, snapshot: Snapshot, buffer: Buffer) -> bool;
@@ -197,6 +200,7 @@ postgres! {
     fn PushCopiedSnapshot(snapshot: Snapshot);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
+    fn ReadNextFullTransactionId() -> FullTransactionId;
     fn RecoveryInProgress() -> bool;
     fn RegisterCustomScanMethods(methods: *const CustomScanMethods);
     fn RegisterSnapshot(snapshot: Snapshot) -> Snapshot;
@@ -205,6 +209,7 @@ postgres! {
     fn RelationDropStorage(rel: Relation);
     fn RelationGetFKeyList(relation: Relation) -> *mut List;
     fn RelationGetIndexList(relation: Relation) -> *mut List;
+    fn RelationGetIndexPredicate(relation: Relation) -> *mut List;
     fn RelationGetNumberOfBlocksInFork(relation: Relation, forkNum: ForkNumber::Type) -> BlockNumber;
     fn RelationGetPartitionDesc(rel: Relation, omit_detached: bool) -> PartitionDesc;
     fn RelationGetPartitionKey(rel: Relation) -> PartitionKey;
@@ -214,6 +219,7 @@ postgres! {
     fn ReleaseSysCache(tuple: HeapTuple);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
     fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
+    fn RemoveTriggerById(trigOid: Oid);
     fn SPI_connect() -> c_int;
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
     fn SPI_finish() -> c_int;
@@ -223,6 +229,7 @@ postgres! {
     fn SearchSysCache1(cacheId: c_int, key1: Datum) -> HeapTuple;
     fn SearchSysCache2(cacheId: c_int, key1: Datum, key2: Datum) -> HeapTuple;
     fn SearchSysCacheCopy(cacheId: c_int, key1: Datum, key2: Datum, key3: Datum, key4: Datum) -> HeapTuple;
+    fn SearchSysCacheExists(cacheId: c_int, key1: Datum, key2: Datum, key3: Datum, key4: Datum) -> bool;
     fn SetRelationHasSubclass(relationId: Oid, relhassubclass: bool);
     fn SetUserIdAndSecContext(userid: Oid, sec_context: c_int);
     fn StorePartitionBound(rel: Relation, parent: Relation, bound: *mut PartitionBoundSpec);
@@ -292,6 +299,7 @@ postgres! {
     fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
     fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
     fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
+    fn datum_image_eq(value1: Datum, value2: Datum, typByVal: bool, typLen: c_int) -> bool;
     fn deconstruct_array(array: *mut ArrayType, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char, elemsp: *mut *mut Datum, nullsp: *mut *mut bool, nelemsp: *mut c_int);
     fn defGetBoolean(def: *mut DefElem) -> bool;
     fn defGetString(def: *mut DefElem) -> *mut c_char;
@@ -317,6 +325,7 @@ postgres! {
     fn find_inheritance_children(parentrelId: Oid, lockmode: LOCKMODE) -> *mut List;
     fn finish_heap_swap(OIDOldHeap: Oid, OIDNewHeap: Oid, is_system_catalog: bool, swap_toast_by_content: bool, check_constraints: bool, is_internal: bool, frozenXid: TransactionId, minMulti: MultiXactId, newrelpersistence: c_char);
     fn fmgr_info(functionId: Oid, finfo: *mut FmgrInfo);
+    fn fmgr_info_cxt(functionId: Oid, finfo: *mut FmgrInfo, mcxt: MemoryContext);
     fn format_type_be(type_oid: Oid) -> *mut c_char;
     fn format_type_with_typemod(type_oid: Oid, typemod: int32) -> *mut c_char;
     fn free_parsestate(pstate: *mut ParseState);
@@ -361,8 +370,10 @@ postgres! {
     fn get_relname_relid(relname: *const c_char, relnamespace: Oid) -> Oid;
     fn get_rte_attribute_name(rte: *mut RangeTblEntry, attnum: AttrNumber) -> *mut c_char;
     fn get_table_am_oid(amname: *const c_char, missing_ok: bool) -> Oid;
+    fn get_tablespace_maintenance_io_concurrency(spcid: Oid) -> c_int;
     fn get_tablespace_name(spc_oid: Oid) -> *mut c_char;
     fn get_tablespace_oid(tablespacename: *const c_char, missing_ok: bool) -> Oid;
+    fn get_trigger_oid(relid: Oid, name: *const c_char, missing_ok: bool) -> Oid;
     fn get_typ_typrelid(typid: Oid) -> Oid;
     fn get_typcollation(typid: Oid) -> Oid;
     fn get_type_category_preferred(typid: Oid, typcategory: *mut c_char, typispreferred: *mut bool);
@@ -412,14 +423,18 @@ postgres! {
     fn makeBoolExpr(boolop: BoolExprType::Type, args: *mut List, location: c_int) -> *mut Expr;
     fn makeColumnDef(colname: *const c_char, typeOid: Oid, typmod: int32, collOid: Oid) -> *mut ColumnDef;
     fn makeConst(consttype: Oid, consttypmod: int32, constcollid: Oid, constlen: c_int, constvalue: Datum, constisnull: bool, constbyval: bool) -> *mut Const;
+    fn makeDefElem(name: *mut c_char, arg: *mut Node, location: c_int) -> *mut DefElem;
     fn makeFromExpr(fromlist: *mut List, quals: *mut Node) -> *mut FromExpr;
     fn makeFuncExpr(funcid: Oid, rettype: Oid, args: *mut List, funccollid: Oid, inputcollid: Oid, fformat: CoercionForm::Type) -> *mut FuncExpr;
     fn makeNullConst(consttype: Oid, consttypmod: int32, constcollid: Oid) -> *mut Const;
+    fn makeParamList(numParams: c_int) -> ParamListInfo;
     fn makeRangeVar(schemaname: *mut c_char, relname: *mut c_char, location: c_int) -> *mut RangeVar;
+    fn makeRelabelType(arg: *mut Expr, rtype: Oid, rtypmod: int32, rcollid: Oid, rformat: CoercionForm::Type) -> *mut RelabelType;
     fn makeString(str_: *mut c_char) -> *mut String;
     fn makeTargetEntry(expr: *mut Expr, resno: AttrNumber, resname: *mut c_char, resjunk: bool) -> *mut TargetEntry;
     fn makeTypeNameFromNameList(names: *mut List) -> *mut TypeName;
     fn makeTypeNameFromOid(typeOid: Oid, typmod: int32) -> *mut TypeName;
+    fn makeVacuumRelation(relation: *mut RangeVar, oid: Oid, va_cols: *mut List) -> *mut VacuumRelation;
     fn makeVar(varno: c_int, varattno: AttrNumber, vartype: Oid, vartypmod: int32, varcollid: Oid, varlevelsup: Index) -> *mut Var;
     fn makeWholeRowVar(rte: *mut RangeTblEntry, varno: c_int, varlevelsup: Index, allowScalar: bool) -> *mut Var;
     fn make_ands_explicit(andclauses: *mut List) -> *mut Expr;
@@ -454,6 +469,7 @@ postgres! {
     fn pgstat_count_truncate(rel: Relation);
     fn pgstat_fetch_stat_local_beentry(beid: c_int) -> *mut LocalPgBackendStatus;
     fn pgstat_fetch_stat_numbackends() -> c_int;
+    fn pgstat_fetch_stat_tabentry(relid: Oid) -> *mut PgStat_StatTabEntry;
     fn pgstat_progress_end_command();
     fn pgstat_progress_start_command(cmdtype: ProgressCommandType::Type, relid: Oid);
     fn pgstat_progress_update_param(index: c_int, val: int64);
@@ -476,6 +492,7 @@ postgres! {
     fn rewrite_heap_tuple(state: *mut c_void, old_tuple: HeapTuple, new_tuple: HeapTuple);
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn set_deparse_context_plan(dpcontext: *mut List, plan: *mut Plan, ancestors: *mut List) -> *mut List;
+    fn set_opfuncid(opexpr: *mut OpExpr);
     fn simple_heap_delete(relation: Relation, tid: ItemPointer);
     fn simple_heap_update(relation: Relation, otid: ItemPointer, tup: HeapTuple);
     fn slot_getallattrs(slot: *mut TupleTableSlot);

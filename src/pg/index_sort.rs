@@ -69,9 +69,10 @@ impl IndexSort {
             pg_sys::CurrentMemoryContext = outer;
             if belongs {
                 // Each row gets an address of its own, by which equal keys are told apart.
-                let mut tid = pg_sys::ItemPointerData::default();
-                tid.ip_blkid = pg_sys::BlockIdData { bi_hi: (self.rows >> 24) as u16, bi_lo: (self.rows >> 8) as u16 };
-                tid.ip_posid = (self.rows & 0xFF) as u16 + 1;
+                let mut tid = pg_sys::ItemPointerData {
+                    ip_blkid: pg_sys::BlockIdData { bi_hi: (self.rows >> 24) as u16, bi_lo: (self.rows >> 8) as u16 },
+                    ip_posid: (self.rows & 0xFF) as u16 + 1,
+                };
                 self.rows += 1;
                 raw::tuplesort_putindextuplevalues(self.state, self.index, &mut tid, values.as_mut_ptr(), nulls.as_mut_ptr());
             }

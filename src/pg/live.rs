@@ -16,6 +16,9 @@ pub struct Found {
     pub rows: u64,
     /// True if every snapshot that is in use, here or elsewhere, sees exactly these rows. They may then be moved without regard to it.
     pub visible_to_all: bool,
+    /// The newest transaction that inserted a live row or deleted a dead one; 0 if there is none that a snapshot could be older than.
+    /// Of use if `visible_to_all`.
+    pub newest: pg_sys::TransactionId,
 }
 
 /// Calls `each` with every live row of a heap on which the caller holds ExclusiveLock at least.
@@ -23,7 +26,7 @@ pub struct Found {
 /// `each` is called without a guard: it may jump, so it holds nothing with a destructor while it calls PostgreSQL. What it pallocs in the
 /// current context goes soon after it returns.
 pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlot)) -> Found {
-    let mut found = Found { rows: 0, visible_to_all: true };
+    let mut found = Found { rows: 0, visible_to_all: true, newest: pg_sys::InvalidTransactionId };
     let each = &mut each;
     let heap = relation.as_ptr();
     // SAFETY: an open heap; SnapshotAny is static. Only plain values and references live on the frames that an ERROR jumps over.
@@ -46,7 +49,7 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
                 if pg_sys::InterruptPending != 0 {
                     raw::ProcessInterrupts();
                 }
-                match state(slot, oldest) {
+                match state(slot, oldest, &mut found.newest) {
                     State::Live { to_all } => {
                         found.visible_to_all &= to_all;
                         found.rows += 1;
@@ -75,7 +78,7 @@ enum State {
 
 /// # Safety
 /// The slot holds a row of a heap scan. May jump.
-unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId) -> State {
+unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId, newest: &mut pg_sys::TransactionId) -> State {
     // SAFETY: the caller's promise; the row's buffer is pinned by the slot.
     unsafe {
         let tuple = raw::ExecFetchSlotHeapTuple(slot, false, std::ptr::null_mut());
@@ -85,6 +88,12 @@ unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId
         let header = (*tuple).t_data;
         let frozen = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
         let to_all = frozen || raw::TransactionIdPrecedes((*header).t_choice.t_heap.t_xmin, oldest);
+        match state {
+            pg_sys::HTSV_Result::HEAPTUPLE_LIVE if !frozen => advance(newest, (*header).t_choice.t_heap.t_xmin),
+            // Sees to it that only a deletion that is no part of the insertion's own transaction counts.
+            pg_sys::HTSV_Result::HEAPTUPLE_DEAD => raw::HeapTupleHeaderAdvanceLatestRemovedXid(header, newest),
+            _ => {}
+        }
         raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
         match state {
             pg_sys::HTSV_Result::HEAPTUPLE_LIVE => State::Live { to_all },
@@ -94,4 +103,22 @@ unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId
             _ => State::Gone { to_all: false },
         }
     }
+}
+
+/// # Safety
+/// May jump.
+#[inline]
+unsafe fn advance(newest: &mut pg_sys::TransactionId, xid: pg_sys::TransactionId) {
+    // SAFETY: compares two transaction ids; one that is not normal comes before all.
+    if *newest != xid && unsafe { raw::TransactionIdPrecedes(*newest, xid) } {
+        *newest = xid;
+    }
+}
+
+/// The newer of two of [`Found::newest`].
+pub fn newer(one: pg_sys::TransactionId, other: pg_sys::TransactionId) -> pg_sys::TransactionId {
+    let mut newest = one;
+    // SAFETY: as in `advance`.
+    unsafe { guard(|| advance(&mut newest, other)) };
+    newest
 }

@@ -19,6 +19,20 @@ pub fn drop_tables(relids: &[pg_sys::Oid]) {
     table::command_counter_increment();
 }
 
+/// Drops a table that is an internal part of another one, which stays.
+pub fn drop_internal(relid: pg_sys::Oid) {
+    let relation = pg_sys::RelationRelationId;
+    let internal = pg_sys::DependencyType::DEPENDENCY_INTERNAL as std::ffi::c_char;
+    // SAFETY: the table exists; performDeletion locks it.
+    unsafe {
+        ffi::deleteDependencyRecordsForClass(relation, relid, relation, internal);
+        ffi::CommandCounterIncrement();
+        let flags = pg_sys::PERFORM_DELETION_INTERNAL as i32;
+        ffi::performDeletion(&node::object_address(relation, relid), pg_sys::DropBehavior::DROP_RESTRICT, flags);
+    }
+    table::command_counter_increment();
+}
+
 /// Gives a partition another bound. The caller holds AccessExclusiveLock on both, and has made sure that every row of the
 /// partition lies within the bound and no other partition overlaps it.
 pub fn set_bound(parent: &Relation, partition: pg_sys::Oid, bound: super::partition::Bound) {

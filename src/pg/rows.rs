@@ -75,6 +75,12 @@ impl Row<'_> {
         }
     }
 
+    /// Where it lies.
+    pub fn tid(&self) -> pg_sys::ItemPointerData {
+        // SAFETY: the slot holds a row.
+        unsafe { (*self.reader.slot).tts_tid }
+    }
+
     fn slot(&self) -> *mut pg_sys::TupleTableSlot {
         self.reader.slot
     }

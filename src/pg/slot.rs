@@ -68,6 +68,15 @@ impl Virtual {
         Self(unsafe { super::ffi::MakeSingleTupleTableSlot((*relation.as_ptr()).rd_att, &raw const pg_sys::TTSOpsVirtual) })
     }
 
+    /// A slot for rows of this description, which is not counted: nothing is left to be freed but memory.
+    ///
+    /// # Safety
+    /// The description outlives the slot.
+    pub unsafe fn of(desc: pg_sys::TupleDesc) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { super::ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsVirtual) })
+    }
+
     /// Empties the slot; its values and whether each is NULL.
     ///
     /// # Safety

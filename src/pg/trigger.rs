@@ -28,15 +28,15 @@ pub unsafe fn has_intake(relation: pg_sys::Relation) -> bool {
     }
 }
 
-/// Creates a BEFORE INSERT trigger FOR EACH ROW that fires whatever `session_replication_role` is.
-pub fn create_before_insert(relation: &Relation, name: &str, function: pg_sys::Oid) {
+/// Creates a BEFORE trigger FOR EACH ROW that fires whatever `session_replication_role` is; `events` are `TRIGGER_TYPE_*`.
+pub fn create_before(relation: &Relation, name: &str, events: u32, function: pg_sys::Oid) {
     let statement: *mut pg_sys::CreateTrigStmt = node::make_node(pg_sys::NodeTag::T_CreateTrigStmt);
     // SAFETY: a fresh node; a function's OID spares its name.
     unsafe {
         (*statement).trigname = node::palloc_str(name);
         (*statement).row = true;
         (*statement).timing = pg_sys::TRIGGER_TYPE_BEFORE as i16;
-        (*statement).events = pg_sys::TRIGGER_TYPE_INSERT as i16;
+        (*statement).events = events as i16;
         ffi::CreateTriggerFiringOn(
             statement,
             std::ptr::null(),
@@ -61,6 +61,49 @@ pub fn calls(relation: &Relation, function: pg_sys::Oid) -> bool {
     unsafe {
         let Some(triggers) = (*relation.as_ptr()).trigdesc.as_ref() else { return false };
         (0..triggers.numtriggers as usize).any(|index| (*triggers.triggers.add(index)).tgfoid == function)
+    }
+}
+
+/// A row that is about to be inserted or updated, as a BEFORE trigger sees it.
+#[derive(Clone, Copy)]
+pub struct Change {
+    /// The table, open.
+    pub relation: pg_sys::Relation,
+    /// The row.
+    pub new: *mut pg_sys::TupleTableSlot,
+    /// What it was, if it is updated.
+    pub old: Option<*mut pg_sys::TupleTableSlot>,
+    /// What a trigger returns that leaves the row as it is.
+    pub result: pg_sys::Datum,
+}
+
+impl Change {
+    /// The row for which a BEFORE INSERT OR UPDATE trigger FOR EACH ROW is called; None if the call is any other.
+    pub fn of(args: Args) -> Option<Self> {
+        // SAFETY: the context of a trigger's call is a TriggerData, whose relation is open while the trigger runs.
+        unsafe {
+            let context = (*args.fcinfo()).context;
+            if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
+                return None;
+            }
+            let data = &*context.cast::<pg_sys::TriggerData>();
+            if data.tg_event & (pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_ROW)
+                != pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_ROW
+            {
+                return None;
+            }
+            let relation = data.tg_relation;
+            match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+                pg_sys::TRIGGER_EVENT_INSERT => {
+                    Some(Self { relation, new: data.tg_trigslot, old: None, result: pg_sys::Datum::from(data.tg_trigtuple) })
+                }
+                pg_sys::TRIGGER_EVENT_UPDATE => {
+                    let (new, old) = (data.tg_newslot, Some(data.tg_trigslot));
+                    Some(Self { relation, new, old, result: pg_sys::Datum::from(data.tg_newtuple) })
+                }
+                _ => None,
+            }
+        }
     }
 }
 

@@ -18,6 +18,12 @@ UNION ALL SELECT 'dimension of nothing: ' || id FROM _timescaledb_config.dimensi
 UNION ALL SELECT 'index not in every chunk: ' || i.indexrelid::regclass::text FROM _timescaledb_config.hypertable AS h JOIN pg_index AS i ON i.indrelid = h.relid
     WHERE NOT i.indisvalid OR (SELECT count(*) FROM pg_partition_tree(i.indexrelid) WHERE isleaf AND level > 0)
       <> (SELECT count(*) FROM pg_partition_tree(h.relid) WHERE isleaf AND level > 0)
+UNION ALL SELECT 'batches of no chunk: ' || oid::regclass::text FROM pg_class AS p WHERE relname ~ '^compress_hyper_' AND relkind = 'r' AND NOT EXISTS
+    (SELECT FROM _timescaledb_config.columnar_chunk AS c JOIN _timescaledb_config.chunk AS k ON k.relid = c.relid WHERE c.batches = p.oid)
+UNION ALL SELECT 'no batch table: ' || relid::text FROM _timescaledb_config.columnar_chunk AS c WHERE NOT EXISTS
+    (SELECT FROM pg_class AS p WHERE p.oid = c.batches AND p.relkind = 'r')
+UNION ALL SELECT 'described, but no chunk: ' || relid::text FROM _timescaledb_config.columnar_chunk AS c WHERE NOT EXISTS
+    (SELECT FROM _timescaledb_config.chunk AS k WHERE k.relid = c.relid)
 """
 
 

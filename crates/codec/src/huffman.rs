@@ -83,7 +83,7 @@ impl Code {
         (symbol < self.lengths.len() as u64 && self.lengths[symbol as usize] > 0).then_some(symbol as usize)
     }
 
-    /// Bytes that [`write`] appends for these values.
+    /// Bytes that [`write()`] appends for these values.
     pub(crate) fn cost(&self, values: &[i64]) -> usize {
         let mut exceptions = Exceptions::new(self.base);
         let mut bits = [0; 2];

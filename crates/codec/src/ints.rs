@@ -38,7 +38,7 @@ pub(crate) enum Flat {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) form: Form,
-    /// Bytes that [`write`] will append.
+    /// Bytes that [`write()`] will append.
     pub(crate) cost: usize,
 }
 

@@ -15,11 +15,11 @@ mod unique;
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::columnar_chunk;
-use crate::columnar::layout::{self, Layout};
+use crate::columnar::layout;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::constraint::{self, Constraint};
 use crate::pg::relation::{Relation, optional_string, relation_name};
-use crate::pg::{acl, alter, context, ffi, list};
+use crate::pg::{acl, context, ffi, list};
 
 /// What a chunk was like before a command.
 struct Before {
@@ -36,8 +36,6 @@ struct Before {
 #[derive(Default)]
 pub struct Watch {
     chunks: Vec<Before>,
-    /// Whether they may get another tablespace, or persistence.
-    moves: bool,
     /// Whether columns may get another type.
     retypes: bool,
 }
@@ -74,12 +72,9 @@ impl Before {
 
     /// Makes true of the batches what has become true of the row part.
     fn follow(&self, watch: &Watch) -> Result<()> {
-        columns::add(self.relid, self.attributes);
+        columns::add(self.relid, self.attributes)?;
         if watch.retypes {
             columns::follow_types(self.relid)?;
-        }
-        if watch.moves {
-            follow_storage(self.relid);
         }
         let Some(layout) = layout::find(self.relid) else { return Ok(()) };
         let chunk = Relation::open(self.relid, pg_sys::NoLock);
@@ -152,10 +147,6 @@ impl Watch {
                     self.retypes = true;
                     chunks.iter().try_for_each(|chunk| types::check_change(*chunk, command))
                 }
-                Kind::AT_SetTableSpace | Kind::AT_SetLogged | Kind::AT_SetUnLogged => {
-                    self.moves = true;
-                    Ok(())
-                }
                 Kind::AT_AddConstraint => {
                     let constraint = (*command).def.cast::<pg_sys::Constraint>();
                     match first {
@@ -164,7 +155,6 @@ impl Watch {
                     }
                 }
                 Kind::AT_SetAccessMethod => first.map_or(Ok(()), |chunk| Err(refused(chunk, "change the access method of"))),
-                Kind::AT_DetachPartition | Kind::AT_DetachPartitionFinalize => check_detach(command),
                 _ => Ok(()),
             }
         }
@@ -223,12 +213,7 @@ fn concerns(subtype: Kind::Type) -> bool {
             | Kind::AT_AlterColumnType
             | Kind::AT_AddIndex
             | Kind::AT_AddIndexConstraint
-            | Kind::AT_SetTableSpace
-            | Kind::AT_SetLogged
-            | Kind::AT_SetUnLogged
             | Kind::AT_SetAccessMethod
-            | Kind::AT_DetachPartition
-            | Kind::AT_DetachPartitionFinalize
     )
 }
 
@@ -244,25 +229,6 @@ unsafe fn column_name(command: *mut pg_sys::AlterTableCmd) -> Option<String> {
 unsafe fn sets_default(command: *mut pg_sys::AlterTableCmd, column: &str) -> bool {
     // SAFETY: the caller's promise.
     unsafe { (*command).subtype == Kind::AT_ColumnDefault && optional_string((*command).name).as_deref() == Some(column) }
-}
-
-/// # Safety
-/// A DETACH PARTITION.
-unsafe fn check_detach(command: *mut pg_sys::AlterTableCmd) -> Result<()> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let partition = (*(*command).def.cast::<pg_sys::PartitionCmd>()).name;
-        let missing = pg_sys::RVROption::RVR_MISSING_OK;
-        let relid = ffi::RangeVarGetRelidExtended(partition, pg_sys::NoLock as i32, missing, None, std::ptr::null_mut());
-        if relid == pg_sys::InvalidOid {
-            return Ok(());
-        }
-        let lock = if relid == pg_sys::InvalidOid { pg_sys::NoLock } else { pg_sys::ShareUpdateExclusiveLock };
-        match chunks_below(relid, lock).first() {
-            Some(chunk) => Err(refused(*chunk, "detach")),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The error that something can't be done with a chunk that has batches.
@@ -292,32 +258,4 @@ fn concurrently(chunk: pg_sys::Oid) -> Error {
         format!("cannot create a unique index on compressed chunk \"{}\" concurrently", relation_name(chunk)),
     )
     .hint("Create the index without CONCURRENTLY, or decompress the chunk first.")
-}
-
-/// Has the batch table follow its chunk to another tablespace, or persistence.
-fn follow_storage(relid: pg_sys::Oid) {
-    let Some(layout) = layout::find(relid) else { return };
-    let storage = |relid| {
-        let relation = Relation::open(relid, pg_sys::AccessShareLock);
-        (relation.class().reltablespace, relation.class().relpersistence)
-    };
-    let (chunk, batches) = (storage(relid), storage(layout.batches));
-    if chunk.0 != batches.0 {
-        // SAFETY: a palloc'd name; 0 stands for the database's own tablespace.
-        let name = unsafe {
-            let tablespace = if chunk.0 == pg_sys::InvalidOid { pg_sys::MyDatabaseTableSpace } else { chunk.0 };
-            optional_string(ffi::get_tablespace_name(tablespace)).unwrap_or_default()
-        };
-        alter::set_tablespace(layout.batches, &name);
-        move_index(&layout, &name);
-    }
-    if chunk.1 != batches.1 {
-        alter::set_logged(layout.batches, chunk.1 as u8 == b'p');
-    }
-}
-
-fn move_index(layout: &Layout, tablespace: &str) {
-    if layout.index != pg_sys::InvalidOid {
-        alter::set_tablespace(layout.index, tablespace);
-    }
 }

@@ -6,6 +6,7 @@ mod move_batch;
 mod plan_walk;
 mod removed;
 mod targets;
+pub mod unique;
 
 use pgrx::pg_sys;
 
@@ -42,6 +43,11 @@ pub unsafe fn before_start(query: *mut pg_sys::QueryDesc, flags: i32) -> Result<
                 // Conditions are about to be evaluated on rows that the user may not be allowed to see.
                 ffi::ExecCheckRTPerms((*statement).rtable, true);
                 prepare(query, &targets)?;
+            }
+            if targets::may_update_on_conflict(statement) {
+                // Batches are moved by the command before the statement's own: it changes their rows, but its snapshot does not see them.
+                ffi::GetCurrentCommandId(true);
+                table::command_counter_increment();
             }
             Ok(())
         })

@@ -52,6 +52,23 @@ impl Mover {
         &self.chunk
     }
 
+    /// Whether a snapshot sees a batch.
+    ///
+    /// # Safety
+    /// A snapshot that is in use.
+    pub unsafe fn is_visible(&self, tid: pg_sys::ItemPointerData, snapshot: pg_sys::Snapshot) -> bool {
+        let mut tuple = pg_sys::HeapTupleData { t_self: tid, t_tableOid: self.batches.oid(), ..Default::default() };
+        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let is_visible = ffi::heap_fetch(self.batches.as_ptr(), snapshot, &mut tuple, &mut buffer, false);
+            if is_visible {
+                ffi::ReleaseBuffer(buffer);
+            }
+            is_visible
+        }
+    }
+
     /// Deletes a batch, unless another transaction was faster, and moves its rows.
     pub fn take(&mut self, batch: &mut BatchReader) -> Result<Taken> {
         let taken = match self.wait {
@@ -149,7 +166,7 @@ impl Mover {
 }
 
 /// What a transaction is told that sees one state of the database throughout, and meets a later one.
-fn cannot_serialize() -> Error {
+pub fn cannot_serialize() -> Error {
     Error::new(SqlState("40001"), "could not serialize access due to concurrent update")
         .detail("Another transaction changed rows of the same batch of a compressed chunk.")
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::plan_walk;
+use crate::catalog::cache;
 use crate::columnar::layout::{self, Layout};
 use crate::pg::relation::Relation;
 use crate::pg::{ffi, list, node};
@@ -53,6 +54,22 @@ pub unsafe fn modifies(statement: *mut pg_sys::PlannedStmt) -> Vec<*mut pg_sys::
         }
         plans.retain(|plan| node::tag(*plan) == NodeTag::T_ModifyTable);
         plans.into_iter().map(|plan| plan.cast()).collect()
+    }
+}
+
+/// True if the statement has an INSERT .. ON CONFLICT DO UPDATE into a hypertable, or a chunk with a columnar part.
+///
+/// # Safety
+/// As [`of`].
+pub unsafe fn may_update_on_conflict(statement: *mut pg_sys::PlannedStmt) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        modifies(statement).into_iter().any(|modify| {
+            (*modify).onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE
+                && list::ints((*modify).resultRelations)
+                    .first()
+                    .is_some_and(|index| layout_of(statement, *index).is_some() || cache::find((*entry(statement, *index)).relid).is_some())
+        })
     }
 }
 
