@@ -81,6 +81,12 @@ impl BatchReader {
         Self { layout, columns, values: Vec::new(), nulls: Vec::new(), rows: 0, zone: None, context, tid, tuple: std::ptr::null_mut() }
     }
 
+    /// Frees its memory, which goes with its parent otherwise.
+    pub fn end(self) {
+        // SAFETY: made by `new`.
+        unsafe { crate::pg::ffi::MemoryContextDelete(self.context) };
+    }
+
     /// Turns to another batch, of which it keeps a copy.
     ///
     /// # Safety
