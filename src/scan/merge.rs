@@ -437,7 +437,7 @@ impl Merge {
         // SAFETY: a setting.
         let limit = unsafe { ffi::raw::get_hash_memory_limit() };
         // They are alike mostly, so most are not looked at.
-        self.open.len() > 4 && self.open.last().map_or(0, |run| run.size()) * self.open.len() > limit
+        self.open.len() > 1 && self.open.last().map_or(0, |run| run.size()) * self.open.len() > limit
     }
 
     /// Sorts all rows that were not handed on.
