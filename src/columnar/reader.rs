@@ -101,6 +101,12 @@ impl BatchReader {
         }
     }
 
+    /// Frees its memory, which goes with its parent otherwise.
+    pub fn end(self) {
+        // SAFETY: made by `new`.
+        unsafe { crate::pg::ffi::MemoryContextDelete(self.context) };
+    }
+
     /// Turns to another batch, of which it keeps a copy.
     ///
     /// # Safety
