@@ -1,7 +1,7 @@
 //! Straight into columns: rows of a COPY or INSERT .. SELECT that become batches without having been in the chunk's heap.
 //!
 //! Rows wait, sorted, until the statement ends or too many chunks are being written. A chunk qualifies if nothing needs the single row
-//! (triggers, foreign keys, unique keys), and if it has a columnar part already or was made by this (sub)transaction: giving an older
+//! (triggers, foreign keys, unique keys, publications), and if it has a columnar part already or was made by this (sub)transaction: giving an older
 //! chunk its first batches would need a lock that keeps readers out to the end of the transaction. All other rows take the usual way.
 
 use std::rc::Rc;
@@ -132,8 +132,29 @@ unsafe fn qualifies(target: *mut pg_sys::ResultRelInfo) -> bool {
         let relation = (*target).ri_RelationDesc;
         let is_heap = (*(*relation).rd_rel).relam == pg_sys::HEAP_TABLE_AM_OID && (*(*relation).rd_rel).relispartition;
         let generates = (*(*relation).rd_att).constr.as_ref().is_some_and(|constraints| constraints.has_generated_stored);
-        is_heap && !generates && (*target).ri_TrigDesc.is_null() && (*target).ri_WithCheckOptions.is_null() && !has_unique_index(relation)
+        is_heap
+            && !generates
+            && (*target).ri_TrigDesc.is_null()
+            && (*target).ri_WithCheckOptions.is_null()
+            && !has_unique_index(relation)
+            && !is_published(relation)
     }
+}
+
+/// Subscribers are sent rows of heaps, and nothing of batches.
+///
+/// # Safety
+/// An open relation.
+unsafe fn is_published(relation: pg_sys::Relation) -> bool {
+    let mut publications = pg_sys::PublicationDesc::default();
+    // SAFETY: the caller's promise; reads a setting, and fills the structure.
+    unsafe {
+        if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32 {
+            return false;
+        }
+        ffi::RelationBuildPublicationDesc(relation, &mut publications);
+    }
+    publications.pubactions.pubinsert
 }
 
 /// # Safety
