@@ -1,6 +1,7 @@
 //! Straight into columns: rows of a COPY or INSERT .. SELECT that become batches without having been in the chunk's heap.
 //!
-//! Rows wait, sorted, until the statement ends or too many chunks are being written. A chunk qualifies if nothing needs the single row
+//! Rows wait, sorted, until the statement ends or too many chunks are being written (a chunk that comes when they are still few is passed
+//! over). A chunk qualifies if nothing needs the single row
 //! (triggers, foreign keys, unique keys, publications), and if it has a columnar part already or was made by this (sub)transaction: giving an older
 //! chunk its first batches would need a lock that keeps readers out to the end of the transaction. All other rows take the usual way.
 
@@ -27,6 +28,9 @@ use crate::pg::{axis, context, ffi, table};
 /// Chunks that are written at once.
 const MOST_CHUNKS: usize = 8;
 
+/// Fewer rows than these are not written to make room for another chunk: if rows come in no order of time, each batch would hold a few.
+const FEWEST_ROWS: usize = MOST_CHUNKS * 1024;
+
 /// Segments of a chunk whose order by time is kept in the integer that rows are sorted by.
 const MOST_SEGMENTS: usize = 1 << 23;
 
@@ -43,6 +47,8 @@ pub struct Direct {
     /// The memory that sorters live in.
     context: pg_sys::MemoryContext,
     writers: Vec<ChunkWriter>,
+    /// How many rows wait.
+    rows: usize,
 }
 
 /// How rows for a chunk are written.
@@ -57,7 +63,7 @@ pub enum Way {
 impl Direct {
     /// Nothing waits yet. `context` lives as long as the statement.
     pub fn new(context: pg_sys::MemoryContext) -> Self {
-        Self { context, writers: Vec::new() }
+        Self { context, writers: Vec::new(), rows: 0 }
     }
 
     /// The same, freed with the context.
@@ -84,6 +90,9 @@ impl Direct {
             return Ok(Way::Rows);
         }
         if self.writers.len() == MOST_CHUNKS {
+            if self.rows < FEWEST_ROWS {
+                return Ok(Way::Rows);
+            }
             self.finish()?;
         }
         let context = self.context;
@@ -111,12 +120,14 @@ impl Direct {
                     raw::slot_getsomeattrs_int(row, columns);
                 }
                 writer.sorter.push((*row).tts_values, (*row).tts_isnull);
+                self.rows += 1;
             }
         }
     }
 
     /// Writes all rows that wait.
     pub fn finish(&mut self) -> Result<()> {
+        self.rows = 0;
         for writer in std::mem::take(&mut self.writers) {
             context::with_temporary(|| writer.finish());
         }

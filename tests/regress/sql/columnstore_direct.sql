@@ -113,7 +113,14 @@ COPY few FROM STDIN;
 SET timescaledb.enable_direct_compress_copy = on;
 SELECT * FROM parts('few');
 
--- More chunks than are written at once, in order of time, and in none.
+-- More chunks than are written at once: in order of time,
+CREATE TABLE many (LIKE plain);
+SELECT FROM create_hypertable('many', 'time', chunk_time_interval => interval '2000 s');
+ALTER TABLE many SET (timescaledb.compress, timescaledb.segmentby = 'host');
+INSERT INTO many SELECT '2026-01-01'::timestamptz + i * interval '1 s', 'host_' || i % 3, i FROM generate_series(0, 29999) i;
+SELECT * FROM parts('many');
+SELECT count(*), count(DISTINCT n), min(n), max(n), sum(n) FROM many;
+-- with few rows each: those of the first chunks only, or each row would be a batch.
 CREATE TABLE wide (LIKE plain INCLUDING CONSTRAINTS);
 SELECT FROM create_hypertable('wide', 'time', chunk_time_interval => interval '1 hour');
 ALTER TABLE wide SET (timescaledb.compress, timescaledb.segmentby = 'host');
