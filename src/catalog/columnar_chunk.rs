@@ -136,8 +136,10 @@ pub fn delete(relid: pg_sys::Oid) {
     }
 }
 
-/// All chunks that have a columnar part.
+/// All chunks that have a columnar part, by OID.
 pub fn all() -> Vec<pg_sys::Oid> {
     let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
-    table.scan(None, &[]).iter().filter_map(|row| row.get(0)).collect()
+    let mut chunks: Vec<pg_sys::Oid> = table.scan(None, &[]).iter().filter_map(|row| row.get(0)).collect();
+    chunks.sort_unstable_by_key(|relid| relid.to_u32());
+    chunks
 }

@@ -10,6 +10,14 @@ use crate::pg::{context, ffi, progress};
 
 /// Writes sorted rows as batches.
 pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
+    if builder.writes_text() {
+        context::with_portable_text(|| write_all(sorter, builder, writer));
+    } else {
+        write_all(sorter, builder, writer);
+    }
+}
+
+fn write_all(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
     let mut batch = Batch::default();
     loop {
         // SAFETY: references only on the frames that an ERROR jumps over; scraps go with the temporary context.

@@ -119,6 +119,15 @@ impl BatchScan {
                     }
                 }
             }
+            for compare in filter.memberships() {
+                let Some(key) = layout.key_of(compare.column).filter(|key| *key < layout.segments && self.class == 0) else { continue };
+                if let Some(at) = position(layout.keys[key].min)
+                    && let Some(mut key) = scan_key(self.index, at, Comparison::Equal, compare)
+                {
+                    key.sk_flags |= pg_sys::SK_SEARCHARRAY as i32;
+                    keys.push(key);
+                }
+            }
             // As the access method wants them.
             keys.sort_by_key(|key| key.sk_attno);
             if self.by_index.is_null() || (*self.by_index).numberOfKeys != keys.len() as i32 {
@@ -205,10 +214,9 @@ fn searches_index(layout: &Layout, filter: &Filter) -> bool {
     if layout.index == pg_sys::InvalidOid || layout.keys.is_empty() {
         return false;
     }
-    filter.comparisons().any(|compare| {
-        let is_equality = compare.comparison == Comparison::Equal;
-        compare.constant.value.is_some() && layout.key_of(compare.column) == Some(0) && (is_equality || layout.segments == 0)
-    })
+    let is_first = |compare: &Compare| compare.constant.value.is_some() && layout.key_of(compare.column) == Some(0);
+    filter.comparisons().any(|compare| is_first(compare) && (compare.comparison == Comparison::Equal || layout.segments == 0))
+        || (layout.segments > 0 && filter.memberships().any(is_first))
 }
 
 /// `_ts_meta_single` is true, is false, or is NULL.

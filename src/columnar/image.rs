@@ -88,3 +88,17 @@ pub fn of(type_oid: pg_sys::Oid, length: i16, by_value: bool) -> (Kind, Image) {
         }
     }
 }
+
+/// True if values of a column are kept as text that depends on the session's settings: all but that of enums, and arrays of them.
+pub fn depends_on_settings(column: &super::layout::Column) -> bool {
+    if !matches!(column.image, Image::Text { .. }) {
+        return false;
+    }
+    // SAFETY: look-ups in the catalog.
+    unsafe {
+        let base = ffi::getBaseType(column.type_oid);
+        let element = ffi::get_element_type(base);
+        let base = if element == pg_sys::InvalidOid { base } else { ffi::getBaseType(element) };
+        ffi::get_typtype(base) as u8 != b'e'
+    }
+}

@@ -38,7 +38,7 @@ unsafe extern "C-unwind" fn add_scan_paths(
                 planner::add_scan_paths(root, rel, entry);
             }
             // Last: what reads the row part of a chunk alone gives way.
-            scan::replace_paths(root, rel, entry)
+            scan::replace_paths(root, rel, entry, || planner::wanted_bucket(root, rel))
         })
     }
 }

@@ -1,5 +1,8 @@
 //! TRUNCATE: a chunk's batches go with the rows of its heap.
 //!
+//! `TRUNCATE ONLY chunk` empties the heap alone, as ONLY means the heap everywhere: so a restore by several sessions begins with a table,
+//! when batches may be there already.
+//!
 //! PostgreSQL names each table that it will truncate (children, and what CASCADE reaches, included) to the object access hook.
 
 use std::cell::RefCell;
@@ -9,6 +12,7 @@ use pgrx::pg_sys;
 use crate::catalog::columnar_chunk;
 use crate::chunk::row_form;
 use crate::pg::guard::on_error;
+use crate::pg::{ffi, list};
 
 thread_local! {
     /// The tables of the statements that run now: a trigger may truncate while TRUNCATE runs.
@@ -25,12 +29,35 @@ pub fn note(relid: pg_sys::Oid) {
 }
 
 /// Runs a TRUNCATE, and drops the batches of the chunks that it emptied. Their locks are held to the end of the transaction.
-pub fn run(forward: impl FnOnce()) {
+///
+/// # Safety
+/// A statement of the parser's.
+pub unsafe fn run(statement: *mut pg_sys::TruncateStmt, forward: impl FnOnce()) {
+    // SAFETY: the caller's promise.
+    let spared = unsafe { named_only(statement) };
     NOTED.with_borrow_mut(|noted| noted.push(Vec::new()));
     on_error(forward, || drop(NOTED.with_borrow_mut(Vec::pop)));
     for relid in NOTED.with_borrow_mut(Vec::pop).unwrap_or_default() {
-        if let Some(part) = columnar_chunk::find(relid) {
+        if let Some(part) = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid)) {
             row_form::drop_part(&part);
         }
+    }
+}
+
+/// The tables of a statement that says ONLY of all its tables.
+///
+/// # Safety
+/// A statement of the parser's.
+unsafe fn named_only(statement: *mut pg_sys::TruncateStmt) -> Vec<pg_sys::Oid> {
+    // SAFETY: the caller's promise; InvalidOid if there is none.
+    unsafe {
+        let tables = list::pointers::<pg_sys::RangeVar>((*statement).relations);
+        if tables.iter().any(|table| (**table).inh) {
+            return Vec::new();
+        }
+        let missing = pg_sys::RVROption::RVR_MISSING_OK;
+        let resolve =
+            |table: *mut pg_sys::RangeVar| ffi::RangeVarGetRelidExtended(table, pg_sys::NoLock as i32, missing, None, std::ptr::null_mut());
+        tables.into_iter().map(resolve).collect()
     }
 }

@@ -114,8 +114,9 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 forward();
             }
             pg_sys::NodeTag::T_AlterDomainStmt => {
+                let watch = types::DomainWatch::before(statement.cast());
                 forward();
-                return types::check_domain(statement.cast());
+                return watch.map_or(Ok(()), |watch| watch.after());
             }
             pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
             pg_sys::NodeTag::T_IndexStmt => {
@@ -132,7 +133,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
-            pg_sys::NodeTag::T_TruncateStmt => truncate::run(forward),
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(statement.cast(), forward),
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();

@@ -11,7 +11,12 @@ const ANUM_CONRELID: u32 = 8;
 /// `ConstraintRelidTypidNameIndexId`
 const CONSTRAINT_RELID_TYPID_NAME_INDEX_ID: u32 = 2665;
 
-/// A constraint of a table.
+/// `Anum_pg_constraint_contypid`
+const ANUM_CONTYPID: u32 = 9;
+/// `ConstraintTypidIndexId`
+const CONSTRAINT_TYPID_INDEX_ID: u32 = 2666;
+
+/// A constraint of a table or domain.
 #[derive(Debug, Clone)]
 pub struct Constraint {
     /// Its OID.
@@ -38,9 +43,17 @@ pub struct Constraint {
 
 /// The constraints of a table. What they point to lives in the current memory context.
 pub fn of_table(relid: pg_sys::Oid) -> Vec<Constraint> {
+    find(CONSTRAINT_RELID_TYPID_NAME_INDEX_ID, ANUM_CONRELID, relid)
+}
+
+/// The constraints of a domain, as those of a table.
+pub fn of_domain(type_oid: pg_sys::Oid) -> Vec<Constraint> {
+    find(CONSTRAINT_TYPID_INDEX_ID, ANUM_CONTYPID, type_oid)
+}
+
+fn find(index: u32, column: u32, oid: pg_sys::Oid) -> Vec<Constraint> {
     let catalog = Relation::open(CONSTRAINT_RELATION_ID, pg_sys::AccessShareLock);
-    let tuples = scan(&catalog, CONSTRAINT_RELID_TYPID_NAME_INDEX_ID, ANUM_CONRELID, relid);
-    tuples.into_iter().map(|tuple| read(&catalog, tuple)).collect()
+    scan(&catalog, index, column, oid).into_iter().map(|tuple| read(&catalog, tuple)).collect()
 }
 
 fn read(catalog: &Relation, tuple: pg_sys::HeapTuple) -> Constraint {

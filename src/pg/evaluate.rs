@@ -62,6 +62,19 @@ impl Evaluator {
         }
     }
 
+    /// Turns to a value of a domain, whose rules are to be evaluated.
+    ///
+    /// # Safety
+    /// A value of the domain, or None for NULL. May jump.
+    pub unsafe fn turn_to_value(&self, value: Option<pg_sys::Datum>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            raw::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
+            (*self.context).domainValue_datum = value.unwrap_or(pg_sys::Datum::null());
+            (*self.context).domainValue_isNull = value.is_none();
+        }
+    }
+
     /// Ends it.
     pub fn end(self) {
         // SAFETY: made by `default`.

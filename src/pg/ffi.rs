@@ -313,6 +313,7 @@ postgres! {
     fn errcode(sqlerrcode: c_int) -> c_int;
     fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
     fn errstart(elevel: c_int, domain: *const c_char) -> bool;
+    fn estimate_num_groups(root: *mut PlannerInfo, groupExprs: *mut List, input_rows: f64, pgset: *mut *mut List, estinfo: *mut EstimationInfo) -> f64;
     fn eval_const_expressions(root: *mut PlannerInfo, node: *mut Node) -> *mut Node;
     fn execute_attr_map_slot(attrMap: *mut AttrMap, in_slot: *mut TupleTableSlot, out_slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn exprCollation(expr: *const Node) -> Oid;
@@ -350,6 +351,7 @@ postgres! {
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
     fn get_func_rettype(funcid: Oid) -> Oid;
+    fn get_hash_memory_limit() -> usize;
     fn get_multirange_range(multirangeOid: Oid) -> Oid;
     fn get_namespace_name(nspid: Oid) -> *mut c_char;
     fn get_namespace_oid(nspname: *const c_char, missing_ok: bool) -> Oid;
@@ -416,6 +418,7 @@ postgres! {
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
     fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
     fn lappend_oid(list: *mut List, datum: Oid) -> *mut List;
+    fn list_copy(list: *const List) -> *mut List;
     fn list_free(list: *mut List);
     fn lookup_type_cache(type_id: Oid, flags: c_int) -> *mut TypeCacheEntry;
     fn makeBoolExpr(boolop: BoolExprType::Type, args: *mut List, location: c_int) -> *mut Expr;
@@ -451,6 +454,7 @@ postgres! {
     fn palloc(size: Size) -> *mut c_void;
     fn palloc0(size: Size) -> *mut c_void;
     fn partitions_are_ordered(boundinfo: *mut PartitionBoundInfoData, live_parts: *mut Bitmapset) -> bool;
+    fn pathkeys_contained_in(keys1: *mut List, keys2: *mut List) -> bool;
     fn performDeletion(object: *const ObjectAddress, behavior: DropBehavior::Type, flags: c_int);
     fn performMultipleDeletions(objects: *const ObjectAddresses, behavior: DropBehavior::Type, flags: c_int);
     fn pfree(pointer: *mut c_void);

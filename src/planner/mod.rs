@@ -66,6 +66,18 @@ pub unsafe fn add_scan_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::R
     }
 }
 
+/// The column of a relation whose buckets a query sorts or groups by first.
+///
+/// # Safety
+/// Nodes of the running planner.
+pub unsafe fn wanted_bucket(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) -> Option<i16> {
+    if !is_planning_hypertables() || !guc::enable_optimizations() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { ordered::wanted_bucket(root, rel) }
+}
+
 /// Adds ways to group and to sort.
 ///
 /// # Safety

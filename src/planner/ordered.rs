@@ -29,6 +29,18 @@ pub unsafe fn add_bucket_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys:
     }
 }
 
+/// The column whose buckets the first path key of a query sorts by.
+///
+/// # Safety
+/// Nodes of the running planner.
+pub unsafe fn wanted_bucket(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) -> Option<i16> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let wanted = list::pointers::<pg_sys::PathKey>((*root).query_pathkeys).first().copied()?;
+        bucketed_time(wanted, (*rel).relids, (*(*root).glob).boundParams)
+    }
+}
+
 /// Whether a query groups by buckets of a relation's time, perhaps among other things.
 ///
 /// # Safety

@@ -47,11 +47,11 @@ impl Shared {
 
 /// A scan of batches.
 pub struct Batches {
-    scan: BatchScan,
-    reader: BatchReader,
-    filter: Filter,
-    columns: Columns,
-    layout: Rc<Layout>,
+    pub(super) scan: BatchScan,
+    pub(super) reader: BatchReader,
+    pub(super) filter: Filter,
+    pub(super) columns: Columns,
+    pub(super) layout: Rc<Layout>,
     econtext: *mut pg_sys::ExprContext,
     is_started: bool,
     /// The vector that rows come from.
@@ -207,8 +207,12 @@ impl Batches {
         }
     }
 
+    /// Begins the scan of the batch table.
+    ///
+    /// # Safety
+    /// As [`Self::next`].
     #[cold]
-    unsafe fn start(&mut self) {
+    pub unsafe fn start(&mut self) {
         // SAFETY: nothing with a destructor is pending.
         unsafe {
             boundary(|| {

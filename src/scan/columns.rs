@@ -11,14 +11,46 @@ use crate::pg::ffi::{self, raw};
 use crate::pg::{list, node};
 
 /// A column of a vector that is being handed on.
-struct Output {
+#[derive(Debug, Clone)]
+pub struct Output {
     /// Index in the scan tuple.
-    index: usize,
+    pub index: usize,
     /// Index in the layout.
-    column: usize,
+    pub column: usize,
     words: *const i64,
     /// NULL if all rows have values.
     validity: *const u64,
+}
+
+impl Output {
+    /// A column of which no vector is loaded.
+    pub fn new(index: usize, column: usize) -> Self {
+        Self { index, column, words: std::ptr::null(), validity: std::ptr::null() }
+    }
+
+    /// Turns to a vector of an open batch.
+    ///
+    /// # Safety
+    /// The batch is one of the layout's chunk. The values are valid until the column is asked for another vector. May jump.
+    pub unsafe fn load(&mut self, batch: &mut BatchReader, vector: usize) {
+        // SAFETY: the caller's promise.
+        let decoded = unsafe { batch.vector(self.column, vector) };
+        self.words = decoded.words.as_ptr();
+        self.validity = if decoded.all_valid { std::ptr::null() } else { decoded.validity.as_ptr() };
+    }
+
+    /// The value of a row; None if NULL.
+    ///
+    /// # Safety
+    /// The vector was loaded and has this row.
+    #[inline]
+    pub unsafe fn value(&self, row: usize) -> Option<pg_sys::Datum> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let is_null = !self.validity.is_null() && *self.validity.add(row / 64) >> (row % 64) & 1 == 0;
+            (!is_null).then(|| pg_sys::Datum::from(*self.words.add(row)))
+        }
+    }
 }
 
 /// A column that is no column of a batch.
@@ -54,6 +86,7 @@ impl Columns {
         slot: *mut pg_sys::TupleTableSlot,
         layout: &Rc<Layout>,
         chunk: pg_sys::TupleDesc,
+        more: &[i16],
     ) -> Self {
         // SAFETY: the caller's promise.
         unsafe {
@@ -77,7 +110,7 @@ impl Columns {
             }
             let used = used(plan);
             for (index, attribute) in attributes(plan).into_iter().enumerate() {
-                if used.contains(&(index as i16 + 1)) {
+                if used.contains(&(index as i16 + 1)) || more.contains(&attribute) {
                     columns.add(index, attribute);
                 }
             }
@@ -105,9 +138,7 @@ impl Columns {
                 0 => self.specials.push((index, Special::WholeRow)),
                 system if system < 0 => self.specials.push((index, Special::System(system))),
                 number => match self.layout.column_of(attribute) {
-                    Some(column) => {
-                        self.outputs.push(Output { index, column, words: std::ptr::null(), validity: std::ptr::null() });
-                    }
+                    Some(column) => self.outputs.push(Output::new(index, column)),
                     None => {
                         let (value, is_null) = missing(self.chunk, number);
                         if !is_null {
@@ -135,10 +166,8 @@ impl Columns {
         for output in &mut self.outputs {
             // SAFETY: the caller's promise; what the pointers point to stays where it is until the column is asked for another vector.
             unsafe {
-                let decoded = batch.vector(output.column, vector);
-                output.words = decoded.words.as_ptr();
-                output.validity = if decoded.all_valid { std::ptr::null() } else { decoded.validity.as_ptr() };
-                if decoded.all_valid {
+                output.load(batch, vector);
+                if output.validity.is_null() {
                     *self.nulls.add(output.index) = false;
                 }
             }
@@ -159,9 +188,37 @@ impl Columns {
                     *self.nulls.add(output.index) = *output.validity.add(row / 64) >> (row % 64) & 1 == 0;
                 }
             }
-            if !self.specials.is_empty() {
-                self.fill_specials(batch, vector * VECTOR_ROWS + row);
-            }
+            self.put_specials(batch, vector * VECTOR_ROWS + row);
+        }
+    }
+
+    /// The columns of batches.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Writes a value to the slot's arrays.
+    ///
+    /// # Safety
+    /// The slot has this column.
+    #[inline]
+    pub unsafe fn put(&mut self, index: usize, value: Option<pg_sys::Datum>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            *self.values.add(index) = value.unwrap_or(pg_sys::Datum::null());
+            *self.nulls.add(index) = value.is_none();
+        }
+    }
+
+    /// Writes what is no column of a batch for a row of it.
+    ///
+    /// # Safety
+    /// As [`Self::fill`].
+    #[inline]
+    pub unsafe fn put_specials(&mut self, batch: &mut BatchReader, row: usize) {
+        if !self.specials.is_empty() {
+            // SAFETY: the caller's promise.
+            unsafe { self.fill_specials(batch, row) };
         }
     }
 

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use super::estimate::Estimate;
+use super::order::{PathOrder, SortColumn};
 use crate::columnar::layout::Layout;
 use crate::pg::{ffi, list};
 
@@ -119,5 +120,72 @@ unsafe fn key_of(rel: *mut pg_sys::RelOptInfo, layout: &Layout, clause: *mut pg_
             return None;
         }
         layout.key_of(layout.column_of(attribute)?)
+    }
+}
+
+/// What reading in order does besides.
+pub struct Ordered<'a> {
+    /// The chunk.
+    pub rel: *mut pg_sys::RelOptInfo,
+    /// The chunk's columnar part.
+    pub layout: &'a Layout,
+    /// Its size.
+    pub estimate: &'a Estimate,
+    /// The order.
+    pub order: &'a PathOrder,
+    /// Only the first row of those that agree on so many keys is wanted; 0 if all are.
+    pub distinct: usize,
+    /// Columns of the result.
+    pub columns: usize,
+    /// Rows of the row part that have to be sorted.
+    pub sorted_rows: f64,
+}
+
+/// Looking for the next row among open batches, for each comparison.
+const COMPARE: f64 = 0.002;
+
+/// Adds the cost of order to that of a path without.
+///
+/// # Safety
+/// Nodes of the running planner.
+pub unsafe fn add_order(root: *mut pg_sys::PlannerInfo, path: &mut pg_sys::Path, work: &Ordered) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let batches = work.estimate.batches.max(1.0);
+        let groups = |columns: &[SortColumn]| {
+            let exprs = columns.iter().filter_map(|column| {
+                let index = work.layout.column_of(column.attribute)?;
+                let of = &work.layout.columns[index];
+                Some(ffi::makeVar((*work.rel).relid as i32, of.attribute, of.type_oid, of.typmod, of.collation, 0))
+            });
+            let exprs = list::from_pointers(exprs);
+            ffi::estimate_num_groups(root, exprs, (*work.rel).tuples.max(1.0), std::ptr::null_mut(), std::ptr::null_mut())
+        };
+        let leads_with_segment = work.order.columns.first().is_some_and(|column| {
+            let key = work.layout.column_of(column.attribute).and_then(|index| work.layout.key_of(index));
+            key.is_some_and(|key| key < work.layout.segments)
+        });
+        // So many batches are open at once: those of one segment follow each other.
+        let open = if leads_with_segment || work.layout.segments == 0 {
+            2.0
+        } else {
+            let segments: Vec<SortColumn> = work.layout.keys[..work.layout.segments]
+                .iter()
+                .map(|key| SortColumn { attribute: work.layout.columns[key.column].attribute, descending: false, nulls_first: false })
+                .collect();
+            groups(&segments).min(batches) * ((*work.rel).rows / (*work.rel).tuples.max(1.0)).clamp(1.0 / batches, 1.0).max(2.0 / batches)
+        };
+        let opening = open.clamp(1.0, batches) * (FETCH + 1024.0 * DECODE) * (work.order.columns.len() as f64);
+        let sort = work.sorted_rows * work.sorted_rows.max(2.0).log2() * 2.0 * pg_sys::cpu_operator_cost;
+        path.startup_cost += batches * VISIT + opening + sort;
+        path.total_cost += batches * VISIT + opening + sort;
+        if work.distinct > 0 {
+            let firsts = groups(&work.order.columns[..work.distinct]).min(path.rows).max(1.0);
+            let each = (work.columns as f64) * (FETCH + 1024.0 * DECODE) + VISIT;
+            path.rows = firsts;
+            path.total_cost = path.total_cost.min(path.startup_cost + firsts * each);
+        } else {
+            path.total_cost += path.rows * COMPARE * (open + 1.0).log2().max(1.0);
+        }
     }
 }

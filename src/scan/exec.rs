@@ -4,15 +4,19 @@
 //! them by projection may come from either, so the projection is compiled for any kind of slot.
 
 use std::ffi::{CStr, c_void};
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
 use super::batches::Batches;
 use super::columns::Columns;
-use super::{epq, explain};
+use super::key::Key;
+use super::merge::Merge;
+use super::ordered::{self, OrderedRows};
+use super::{columns, epq, explain, order};
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::Filter;
-use crate::columnar::layout;
+use crate::columnar::layout::{self, Layout};
 use crate::columnar::reader::BatchReader;
 use crate::custom::{Node, State};
 use crate::error::Result;
@@ -24,6 +28,10 @@ use crate::pg::{list, slot};
 pub struct ColumnarScan {
     /// The columnar part; NULL if the chunk has none any more, or nothing is read.
     pub batches: *mut Batches,
+    /// The columnar part in order; NULL if no order is wanted. Then `batches` are within.
+    pub merge: *mut Merge,
+    /// The row part in order, if the columnar part is read in order.
+    pub ordered: *mut OrderedRows,
     /// The row part's plan; NULL if the row part has no blocks.
     pub rows: *mut pg_sys::PlanState,
     /// The batches are done.
@@ -38,13 +46,8 @@ impl Node for ColumnarScan {
     const NAME: &'static CStr = c"ColumnarScan";
 
     unsafe fn create(_plan: *mut pg_sys::CustomScan) -> Result<Self> {
-        Ok(Self {
-            batches: std::ptr::null_mut(),
-            rows: std::ptr::null_mut(),
-            is_in_rows: false,
-            is_count: false,
-            substitute: std::ptr::null_mut(),
-        })
+        // SAFETY: pointers and flags: all zeros are NULL and false.
+        Ok(unsafe { std::mem::zeroed() })
     }
 
     unsafe fn begin(state: &mut State<Self>, estate: *mut pg_sys::EState, flags: i32) -> Result<()> {
@@ -56,20 +59,16 @@ impl Node for ColumnarScan {
             if is_run {
                 ffi::PredicateLockRelation(chunk, (*estate).es_snapshot);
                 if let Some(layout) = layout::find((*chunk).rd_id) {
-                    let slot = state.scan.ss.ss_ScanTupleSlot;
-                    let conditions = epq::on_chunk(plan);
-                    let parent = &raw mut state.scan.ss.ps;
-                    let index = (*plan).scan.scanrelid as i32;
-                    let filter = Filter::compile(&conditions, index, &layout, (*chunk).rd_att, parent, std::ptr::null_mut());
-                    let columns = Columns::new(plan, slot, &layout, (*chunk).rd_att);
-                    let scan = BatchScan::open(&layout, (*estate).es_snapshot);
-                    let econtext = ffi::CreateExprContext(estate);
-                    state.node.batches = keep(estate, Batches::new(scan, BatchReader::new(layout), filter, columns, econtext));
+                    begin_batches(state, estate, &layout)?;
                 }
             }
             state.node.is_count = (*plan).scan.plan.targetlist.is_null();
             begin_rows(state, estate, flags);
             state.node.is_in_rows = state.node.batches.is_null();
+            if !state.node.merge.is_null() && !state.node.rows.is_null() {
+                let sorts = ints_of(plan).first().is_some_and(|flag| *flag != 0);
+                state.node.ordered = keep(estate, OrderedRows::new(state.node.rows, &*state.node.merge, sorts));
+            }
         }
         Ok(())
     }
@@ -88,6 +87,9 @@ impl Node for ColumnarScan {
             {
                 return row;
             }
+            if !state.node.merge.is_null() {
+                return ordered::next(state);
+            }
             if !state.node.is_in_rows {
                 let row = next_of_batches(state);
                 if !row.is_null() {
@@ -102,8 +104,13 @@ impl Node for ColumnarScan {
     unsafe fn rescan(state: &mut State<Self>) -> Result<()> {
         // SAFETY: an initialised node.
         unsafe {
-            if let Some(batches) = state.node.batches.as_mut() {
+            if let Some(merge) = state.node.merge.as_mut() {
+                merge.restart();
+            } else if let Some(batches) = state.node.batches.as_mut() {
                 batches.restart();
+            }
+            if let Some(ordered) = state.node.ordered.as_mut() {
+                ordered.restart();
             }
             state.node.is_in_rows = state.node.batches.is_null();
             let rows = state.node.rows;
@@ -123,7 +130,12 @@ impl Node for ColumnarScan {
     unsafe fn end(state: &mut State<Self>) -> Result<()> {
         // SAFETY: an initialised node.
         unsafe {
-            if let Some(batches) = state.node.batches.as_mut() {
+            if let Some(ordered) = state.node.ordered.as_mut() {
+                ordered.restart();
+            }
+            if let Some(merge) = state.node.merge.as_mut() {
+                merge.end();
+            } else if let Some(batches) = state.node.batches.as_mut() {
                 batches.end();
             }
             if !state.node.rows.is_null() {
@@ -208,6 +220,46 @@ pub unsafe fn keep<T>(estate: *mut pg_sys::EState, value: T) -> *mut T {
         ffi::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
         value
     }
+}
+
+/// Prepares to read the columnar part.
+///
+/// # Safety
+/// A node that the executor is initialising.
+unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::EState, layout: &Rc<Layout>) -> Result<()> {
+    // SAFETY: the caller's promise; the chunk stays open.
+    unsafe {
+        let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
+        let desc = (*state.scan.ss.ss_currentRelation).rd_att;
+        let slot = state.scan.ss.ss_ScanTupleSlot;
+        let conditions = epq::on_chunk(plan);
+        let index = (*plan).scan.scanrelid as i32;
+        let filter = Filter::compile(&conditions, index, layout, desc, &raw mut state.scan.ss.ps, std::ptr::null_mut());
+        let (sorts, distinct) =
+            order::from_list(list::pointers::<pg_sys::List>((*plan).custom_private).first().copied().unwrap_or_default());
+        let keys: Vec<i16> = sorts.iter().map(|sort| sort.attribute).collect();
+        let columns = Columns::new(plan, slot, layout, desc, &keys);
+        let scan = BatchScan::open(layout, (*estate).es_snapshot);
+        let econtext = ffi::CreateExprContext(estate);
+        let batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        if sorts.is_empty() {
+            state.node.batches = keep(estate, batches);
+            return Ok(());
+        }
+        let keys = Key::all(&sorts, &columns::attributes(plan), layout, (*desc).attrs.as_slice((*desc).natts as usize))?;
+        state.node.merge = keep(estate, Merge::new(batches, keys, distinct, (*estate).es_snapshot, slot));
+        state.node.batches = &raw mut (*state.node.merge).base;
+    }
+    Ok(())
+}
+
+/// Flags of the plan: see `plan`.
+///
+/// # Safety
+/// A plan of this kind.
+unsafe fn ints_of(plan: *mut pg_sys::CustomScan) -> Vec<i32> {
+    // SAFETY: the second list of the private data holds integers.
+    unsafe { list::pointers::<pg_sys::List>((*plan).custom_private).get(1).map_or_else(Vec::new, |list| list::ints(*list)) }
 }
 
 /// Initialises the row part's plan. With no block in the row part the snapshot can find nothing there, and most chunks have none: then
@@ -332,10 +384,7 @@ unsafe fn next_of_rows(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTab
     unsafe {
         let rows = state.node.rows;
         if !rows.is_null() {
-            if !(*rows).chgParam.is_null() {
-                raw::ExecReScan(rows);
-            }
-            let row = (*rows).ExecProcNode.map_or(std::ptr::null_mut(), |next| next(rows));
+            let row = ordered::next_of(rows);
             if !slot::is_null(row) {
                 return project(&mut state.scan.ss.ps, row, false).unwrap_or(row);
             }

@@ -9,10 +9,15 @@ mod epq;
 mod estimate;
 mod exec;
 mod explain;
+mod key;
+mod merge;
 mod only;
+mod order;
+mod ordered;
 mod params;
 mod path;
 mod plan;
+mod run;
 
 pub use estimate::adjust;
 pub use only::mark;

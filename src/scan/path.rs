@@ -6,6 +6,7 @@ use pgrx::pg_sys::{self, NodeTag};
 
 use super::cost::{self, Work};
 use super::estimate::{self, Estimate};
+use super::order::{self, PathOrder, SortColumn};
 use super::{is_changed, params, plan};
 use crate::columnar::layout::Layout;
 use crate::error::{Error, Result, SqlState};
@@ -22,11 +23,17 @@ struct Chunk {
     target: *mut pg_sys::PathTarget,
 }
 
-/// Makes the planner read both parts of a chunk: replaces what it would read the row part alone by.
+/// Makes the planner read both parts of a chunk: replaces what it would read the row part alone by. `bucket` is the column whose buckets
+/// the query asks to be sorted by first, if it does.
 ///
 /// # Safety
 /// As PostgreSQL calls `set_rel_pathlist_hook`.
-pub unsafe fn replace_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, entry: *mut pg_sys::RangeTblEntry) -> Result<()> {
+pub unsafe fn replace_paths(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    entry: *mut pg_sys::RangeTblEntry,
+    bucket: impl FnOnce() -> Option<i16>,
+) -> Result<()> {
     // SAFETY: nodes of the running planner.
     unsafe {
         if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION || ffi::is_dummy_rel(rel) || is_changed(root, (*rel).relid) {
@@ -51,6 +58,12 @@ pub unsafe fn replace_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Re
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
         chunk.add((*rel).lateral_relids, &row_paths);
+        if guc::enable_decompression_sorted_merge()
+            && (*rel).lateral_relids.is_null()
+            && let Some(order) = order::wanted(root, rel, &chunk.layout, bucket())
+        {
+            chunk.add_ordered(&order, &row_paths);
+        }
         if (*rel).consider_parallel && (*rel).lateral_relids.is_null() {
             chunk.add_parallel();
         }
@@ -136,9 +149,59 @@ impl Chunk {
             // The row part's plan has to apply the same join clauses.
             let exact = row_paths.iter().copied().find(|path| ffi::bms_equal(outer(*path), source));
             let path = exact.unwrap_or_else(|| self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, source, 0)));
-            let Some(child) = self.child(path) else { return };
-            let path = self.scan(info, child, 0);
+            let Some(child) = self.child(path, self.target) else { return };
+            let path = self.scan(info, child, 0).cast();
             ffi::add_path(self.rel, path);
+        }
+    }
+
+    /// Adds the path in an order.
+    unsafe fn add_ordered(&self, order: &PathOrder, row_paths: &[*mut pg_sys::Path]) {
+        // SAFETY: nodes of the running planner.
+        unsafe {
+            let plain: Vec<_> = row_paths.iter().copied().filter(|path| outer(*path).is_null()).collect();
+            let is_sorted = |path: &*mut pg_sys::Path| order.is_plain && ffi::pathkeys_contained_in(order.pathkeys, (**path).pathkeys);
+            let sorted = plain.iter().copied().find(is_sorted);
+            let Some(path) = sorted.or(plain.first().copied()) else { return };
+            let Some(child) = self.child(path, self.target_with(&order.columns)) else { return };
+            let distinct = order::distinct(self.root, order);
+            let path = self.scan(std::ptr::null_mut(), child, 0);
+            let work = cost::Ordered {
+                rel: self.rel,
+                layout: &self.layout,
+                estimate: &self.estimate,
+                order,
+                distinct,
+                columns: list::cells((*self.target).exprs).len(),
+                sorted_rows: if sorted.is_some() { 0.0 } else { (*child).rows },
+            };
+            cost::add_order(self.root, &mut (*path).path, &work);
+            (*path).path.pathkeys = order.pathkeys;
+            let flags = ffi::lappend_int(std::ptr::null_mut(), sorted.is_none().into());
+            (*path).custom_private = list::from_pointers([order::to_list(&order.columns, distinct), flags]);
+            ffi::add_path(self.rel, path.cast());
+        }
+    }
+
+    /// The target of the row part's plan, with columns to sort by.
+    unsafe fn target_with(&self, columns: &[SortColumn]) -> *mut pg_sys::PathTarget {
+        // SAFETY: nodes of the running planner.
+        unsafe {
+            let target = ffi::create_empty_pathtarget();
+            *target = *self.target;
+            (*target).exprs = ffi::list_copy((*self.target).exprs);
+            for column in columns {
+                let vars = list::pointers::<pg_sys::Var>((*target).exprs);
+                if !vars.iter().any(|var| (**var).varattno == column.attribute)
+                    && let Some(index) = self.layout.column_of(column.attribute)
+                {
+                    let column = &self.layout.columns[index];
+                    let relation = (*self.rel).relid as i32;
+                    let var = ffi::makeVar(relation, column.attribute, column.type_oid, column.typmod, column.collation, 0);
+                    (*target).exprs = ffi::lappend((*target).exprs, var.cast());
+                }
+            }
+            target
         }
     }
 
@@ -153,26 +216,26 @@ impl Chunk {
             }
             let none = std::ptr::null_mut();
             let path = self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, none, workers));
-            let Some(child) = self.child(path) else { return };
+            let Some(child) = self.child(path, self.target) else { return };
             let path = self.scan(none.cast(), child, workers);
-            ffi::add_partial_path(self.rel, path);
+            ffi::add_partial_path(self.rel, path.cast());
         }
     }
 
     /// A copy of a row part's path that hands on the columns of our target in its order.
-    unsafe fn child(&self, path: *mut pg_sys::Path) -> Option<*mut pg_sys::Path> {
+    unsafe fn child(&self, path: *mut pg_sys::Path, target: *mut pg_sys::PathTarget) -> Option<*mut pg_sys::Path> {
         // SAFETY: the tag says how large the node is.
         unsafe {
             let size = size_of_path(path)?;
             let copy = ffi::palloc(size).cast::<u8>();
             copy.copy_from_nonoverlapping(path.cast::<u8>(), size);
             let copy = copy.cast::<pg_sys::Path>();
-            (*copy).pathtarget = self.target;
+            (*copy).pathtarget = target;
             Some(copy)
         }
     }
 
-    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path, workers: i32) -> *mut pg_sys::Path {
+    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path, workers: i32) -> *mut pg_sys::CustomPath {
         // SAFETY: a fresh node, and nodes of the running planner.
         unsafe {
             let rel = &*self.rel;
@@ -211,7 +274,7 @@ impl Chunk {
             (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
             (*path).custom_paths = list::from_pointers([child]);
             (*path).methods = plan::methods();
-            path.cast()
+            path
         }
     }
 }

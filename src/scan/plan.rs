@@ -1,7 +1,8 @@
 //! From path to plan.
 //!
 //! The scan tuple (`custom_scan_tlist`) holds the columns of the relation's target, as the row part's plan hands them on, then those that
-//! only conditions need. Conditions on vectors are `custom_exprs`.
+//! only conditions need. Conditions on vectors are `custom_exprs`. The private data is empty, or an order (`order::to_list`) and a list
+//! of integers: whether the rows of the row part have to be sorted.
 
 use pgrx::pg_sys::{self, NodeTag};
 
@@ -92,6 +93,7 @@ unsafe fn plan(
             return Err(Error::internal("a path of ColumnarScan has one child"));
         };
         (*scan).custom_scan_tlist = scan_targets((*(*child).pathtarget).exprs, &[filter, rest], varno);
+        (*scan).custom_private = (*path).custom_private;
         (*scan).methods = node_methods().scan;
         Ok(scan.cast())
     }

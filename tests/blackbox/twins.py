@@ -5,6 +5,7 @@ hypertable `t`. After each step results (as multisets) and SQLSTATEs are compare
 and printed as a script for psql.
 """
 
+import collections
 import dataclasses
 import itertools
 import time
@@ -187,7 +188,13 @@ def differ(step, wanted, found):
     else:
         same = wanted[1:] == found[1:]
     if not same:
-        raise Difference(f"{step}\nplain table: {wanted}\nhypertable:  {found}")
+        raise Difference(f"{step.sql}\nplain table: {told(wanted, found)}\nhypertable:  {told(found, wanted)}")
+
+
+def told(outcome, other):
+    """An outcome with the rows only that the other one lacks."""
+    lacking = collections.Counter(outcome[2]) - collections.Counter(other[2])
+    return f"{outcome[0]} {outcome[1]}, {len(outcome[2])} rows, of which only here: {list(lacking.elements())[:5]}"
 
 
 def drop_chunk(plain, hyper, number):

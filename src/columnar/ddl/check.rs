@@ -98,7 +98,7 @@ unsafe fn failing(batch: &mut BatchReader, slot: Virtual, evaluator: &Evaluator,
             evaluator.turn_to(slot.stored());
             for (index, condition) in conditions.iter().enumerate() {
                 // NULL fulfils a CHECK.
-                if condition.is_some_and(|condition| evaluator.value(condition).is_some_and(|value| value.value() == 0)) {
+                if condition.is_some_and(|condition| evaluator.value(condition).is_some_and(|value| value.value() as u8 == 0)) {
                     return Some(Broken::Check(index));
                 }
             }
@@ -119,23 +119,58 @@ fn violated(chunk: &Relation, constraint: &str) -> Error {
     )
 }
 
-/// Checks a column's values in all batches for the rules of a domain that it is of. The caller's lock keeps writers out.
-pub fn domain(layout: &Rc<Layout>, column: usize, domain: pg_sys::Oid) {
-    let mut extra: *mut std::ffi::c_void = std::ptr::null_mut();
-    // SAFETY: the memory that the rules are kept in until the check ends.
-    let memory = unsafe { pg_sys::CurrentMemoryContext };
-    let extra = &raw mut extra;
-    scan_batches(layout, |batch| {
-        for vector in 0..batch.vectors() {
+/// Checks a column's values in all batches for rules of its domain. The caller's lock keeps writers out.
+pub fn domain(layout: &Rc<Layout>, chunk: &Relation, column: usize, not_null: bool, rules: &[&Constraint]) -> Result<()> {
+    let evaluator = Evaluator::default();
+    let conditions: Vec<Option<Prepared>> = rules.iter().map(|rule| prepare(&evaluator, rule)).collect();
+    let mut broken = None;
+    {
+        let (conditions, evaluator, broken) = (conditions.as_slice(), &evaluator, &mut broken);
+        scan_batches(layout, |batch| {
             // SAFETY: the batch is open; only references live on the frames that an ERROR jumps over.
             unsafe {
-                let rows = batch.vector_rows(vector);
-                let values = std::ptr::from_ref(batch.vector(column, vector));
-                for row in 0..rows {
-                    let null = !(*values).is_valid(row);
-                    ffi::raw::domain_check(pg_sys::Datum::from((*values).words[row]), null, domain, extra, memory);
+                if broken.is_none() {
+                    *broken = breaking(batch, column, not_null, evaluator, conditions);
+                }
+            }
+        });
+    }
+    evaluator.end();
+    let name = &layout.columns[column].name;
+    let problem = |state, what: &str| Err(Error::new(state, format!("column \"{name}\" of table \"{}\" contains {what}", chunk.name())));
+    match broken {
+        None => Ok(()),
+        Some(Broken::NotNull(_)) => problem(SqlState::NOT_NULL_VIOLATION, "null values"),
+        Some(Broken::Check(_)) => problem(SqlState::CHECK_VIOLATION, "values that violate the new constraint"),
+    }
+}
+
+/// # Safety
+/// An open batch. May jump.
+unsafe fn breaking(
+    batch: &mut BatchReader,
+    column: usize,
+    not_null: bool,
+    evaluator: &Evaluator,
+    conditions: &[Option<Prepared>],
+) -> Option<Broken> {
+    for vector in 0..batch.vectors() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let rows = batch.vector_rows(vector);
+            let values = batch.vector(column, vector);
+            if not_null && !values.all_valid {
+                return Some(Broken::NotNull(0));
+            }
+            for row in 0..rows {
+                evaluator.turn_to_value(values.is_valid(row).then(|| pg_sys::Datum::from(values.words[row])));
+                for (index, condition) in conditions.iter().enumerate() {
+                    if condition.is_some_and(|condition| evaluator.value(condition).is_some_and(|value| value.value() as u8 == 0)) {
+                        return Some(Broken::Check(index));
+                    }
                 }
             }
         }
-    });
+    }
+    None
 }

@@ -8,7 +8,7 @@ use tsc_codec::Column as Data;
 use super::rewrite;
 use crate::catalog::columnar_chunk;
 use crate::columnar::builder::describe_values;
-use crate::columnar::image::Image;
+use crate::columnar::image::{self, Image};
 use crate::columnar::layout::{self, Column, Layout, block_name};
 use crate::columnar::value;
 use crate::error::Result;
@@ -19,13 +19,13 @@ use crate::pg::slot::Virtual;
 use crate::pg::{alter, context, ffi, table};
 
 /// Gives batches the columns that PostgreSQL has just added to their chunk. `known` is the number of attributes that the chunk had.
-pub fn add(relid: pg_sys::Oid, known: usize) {
+pub fn add(relid: pg_sys::Oid, known: usize) -> Result<()> {
     let added: Vec<(i16, String)> = {
         let chunk = Relation::open(relid, pg_sys::NoLock);
         let fresh = chunk.attributes()[known.min(chunk.attributes().len())..].iter().filter(|attribute| !attribute.attisdropped);
         fresh.map(|attribute| (attribute.attnum, crate::pg::relation::name_string(&attribute.attname))).collect()
     };
-    let Some(mut entry) = columnar_chunk::find(relid).filter(|_| !added.is_empty()) else { return };
+    let Some(mut entry) = columnar_chunk::find(relid).filter(|_| !added.is_empty()) else { return Ok(()) };
     let first = entry.columns.len();
     for (attribute, name) in &added {
         let missing = missing_block(relid, *attribute);
@@ -34,7 +34,7 @@ pub fn add(relid: pg_sys::Oid, known: usize) {
     }
     columnar_chunk::put(&entry);
     table::command_counter_increment();
-    fill(relid, first);
+    fill(relid, first)
 }
 
 /// The block of a column whose rows all have the same value: that which PostgreSQL keeps for rows that were there before (a constant
@@ -45,7 +45,7 @@ fn missing_block(relid: pg_sys::Oid, attribute: i16) -> Option<Vec<u8>> {
     let mut data = Data::default();
     let target = &mut data;
     // SAFETY: a value of the column's type.
-    unsafe { guard(|| value::push(column.image, target, value)) };
+    context::with_portable_text(|| unsafe { guard(|| value::push(column.image, target, value)) });
     Some(match column.image {
         Image::Word => tsc_codec::encode_constant_words(column.kind, data.words[0]),
         _ => tsc_codec::encode_constant_bytes(column.kind, data.bytes(0)),
@@ -70,12 +70,16 @@ struct Computed {
 
 /// Computes the values of new columns (from position `first`) that have no constant default, as PostgreSQL does for the row part when
 /// it rewrites it.
-fn fill(relid: pg_sys::Oid, first: usize) {
-    let Some(layout) = layout::find(relid) else { return };
+fn fill(relid: pg_sys::Oid, first: usize) -> Result<()> {
+    let Some(layout) = layout::find(relid) else { return Ok(()) };
     let chunk = Relation::open(relid, pg_sys::NoLock);
     let evaluator = Evaluator::default();
     let computed: Vec<Computed> =
         (first..layout.columns.len()).filter_map(|index| computed(&chunk, &layout.columns[index], index, &evaluator)).collect();
+    // The text of such values must be made with other settings than those that the expression is evaluated with.
+    if let Some(text) = computed.iter().find(|one| one.default.is_some() && image::depends_on_settings(&one.column)) {
+        return Err(super::refused(relid, &format!("compute values of column \"{}\" in", text.column.name)));
+    }
     if !computed.is_empty() {
         let slot = Virtual::new(&chunk);
         rewrite::batches(&layout, |batch| {
@@ -104,6 +108,7 @@ fn fill(relid: pg_sys::Oid, first: usize) {
         slot.end();
     }
     evaluator.end();
+    Ok(())
 }
 
 /// # Safety

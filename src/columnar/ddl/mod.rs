@@ -72,7 +72,7 @@ impl Before {
 
     /// Makes true of the batches what has become true of the row part.
     fn follow(&self, watch: &Watch) -> Result<()> {
-        columns::add(self.relid, self.attributes);
+        columns::add(self.relid, self.attributes)?;
         if watch.retypes {
             columns::follow_types(self.relid)?;
         }
@@ -232,7 +232,7 @@ unsafe fn sets_default(command: *mut pg_sys::AlterTableCmd, column: &str) -> boo
 }
 
 /// The error that something can't be done with a chunk that has batches.
-fn refused(chunk: pg_sys::Oid, what: &str) -> Error {
+pub fn refused(chunk: pg_sys::Oid, what: &str) -> Error {
     Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot {what} compressed chunk \"{}\"", relation_name(chunk)))
         .hint("Decompress the chunk with decompress_chunk(), and try again.")
 }

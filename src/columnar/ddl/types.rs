@@ -6,6 +6,7 @@ use crate::catalog::columnar_chunk;
 use crate::columnar::image;
 use crate::columnar::layout::{self, Column};
 use crate::error::{Error, Result, SqlState};
+use crate::pg::constraint::{self, Constraint};
 use crate::pg::relation::{Relation, optional_string, relation_name, type_name};
 use crate::pg::syscache::CacheTuple;
 use crate::pg::{context, ffi, node};
@@ -190,28 +191,52 @@ pub fn check_row_type(relid: pg_sys::Oid) -> Result<()> {
     check_unused(type_oid, "change the fields of")
 }
 
-/// After `ALTER DOMAIN`: its rules must hold in batches, too.
-///
-/// # Safety
-/// A statement of the parser's that was carried out.
-pub unsafe fn check_domain(statement: *mut pg_sys::AlterDomainStmt) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let domain = unsafe {
-        // Add a constraint, validate one, set NOT NULL.
-        if !matches!((*statement).subtype as u8, b'C' | b'V' | b'O') {
+/// The rules of a domain before an `ALTER DOMAIN`.
+pub struct DomainWatch {
+    domain: pg_sys::Oid,
+    rules: Vec<pg_sys::Oid>,
+}
+
+fn rules_of(domain: pg_sys::Oid) -> Vec<Constraint> {
+    constraint::of_domain(domain).into_iter().filter(|rule| rule.kind == b'c' && rule.is_valid).collect()
+}
+
+impl DomainWatch {
+    /// Before an `ALTER DOMAIN`; None if it makes no rule.
+    ///
+    /// # Safety
+    /// A statement of the parser's.
+    pub unsafe fn before(statement: *mut pg_sys::AlterDomainStmt) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        let domain = unsafe {
+            // Add a constraint, validate one, set NOT NULL.
+            if !matches!((*statement).subtype as u8, b'C' | b'V' | b'O') {
+                return None;
+            }
+            type_of((*statement).typeName)?
+        };
+        Some(Self { domain, rules: context::with_temporary(|| rules_of(domain).iter().map(|rule| rule.oid).collect()) })
+    }
+
+    /// After it: what holds for the domain now must hold in batches, too.
+    pub fn after(&self) -> Result<()> {
+        let rules = rules_of(self.domain);
+        let fresh: Vec<&Constraint> = rules.iter().filter(|rule| !self.rules.contains(&rule.oid)).collect();
+        let not_null = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::TYPEOID, self.domain)
+            // SAFETY: a row of pg_type.
+            .is_some_and(|tuple| unsafe { tuple.form::<pg_sys::FormData_pg_type>() }.typnotnull);
+        if fresh.is_empty() && !not_null {
             return Ok(());
         }
-        type_of((*statement).typeName)
-    };
-    let Some(domain) = domain else { return Ok(()) };
-    for (relid, columns) in context::with_temporary(|| chunks_with(domain)) {
-        // As validateDomainConstraint: nobody may write what has not been checked. PostgreSQL refuses domains within other types.
-        let chunk = Relation::open(relid, pg_sys::ShareLock);
-        let Some(layout) = layout::find(relid) else { continue };
-        for (name, type_oid) in columns {
-            let Some(position) = chunk.attribute(&name).and_then(|attribute| layout.column_of(attribute.attnum)) else { continue };
-            context::with_temporary(|| super::check::domain(&layout, position, type_oid));
+        for (relid, columns) in context::with_temporary(|| chunks_with(self.domain)) {
+            // As validateDomainConstraint: nobody may write what has not been checked. PostgreSQL refuses domains within other types.
+            let chunk = Relation::open(relid, pg_sys::ShareLock);
+            let Some(layout) = layout::find(relid) else { continue };
+            for (name, _) in columns {
+                let Some(position) = chunk.attribute(&name).and_then(|attribute| layout.column_of(attribute.attnum)) else { continue };
+                context::with_temporary(|| super::check::domain(&layout, &chunk, position, not_null, &fresh))?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use pgrx::pg_sys::{self, NodeTag};
 use tsc_codec::Kind;
 use tsc_kernel::select::Comparison;
 
-use super::{Compare, Condition, Constant, Filter, Predicate};
+use super::{Compare, Condition, Constant, Filter, List, Predicate};
 use crate::columnar::image::Image;
 use crate::columnar::layout::Layout;
 use crate::columnar::order::{Hash, Order};
@@ -65,7 +65,7 @@ impl Filter {
             );
             // A copy, since the relcache counts who uses its own.
             let slot = ffi::MakeSingleTupleTableSlot(ffi::CreateTupleDescCopy(chunk), &raw const pg_sys::TTSOpsVirtual);
-            Self { conditions, econtext: std::ptr::null_mut(), slot, context, batches: 0 }
+            Self { conditions, econtext: std::ptr::null_mut(), slot, context }
         }
     }
 
@@ -156,15 +156,13 @@ impl Source<'_> {
             let compare = self.compare(expression.cast(), (*expression).opno, (*expression).inputcollid, column, right, false)?;
             let is_in = (*expression).useOr && compare.comparison == Comparison::Equal;
             let is_not_in = !(*expression).useOr && compare.comparison == Comparison::NotEqual;
-            if !(is_in || is_not_in) {
-                return None;
-            }
-            // What is evaluated as a whole is negated already.
-            if is_not_in && !(compare.is_native && matches!(compare.order, Order::Signed)) {
+            // The expression of a NOT IN tells itself which values are not in the list: only integers are looked up here.
+            let looked_up = compare.is_native && matches!(compare.order, Order::Signed);
+            if !(is_in || is_not_in && looked_up) {
                 return None;
             }
             let compare = Compare { comparison: Comparison::Equal, ..compare };
-            let found = Condition::In { compare, sorted: Vec::new(), has_null: false };
+            let found = Condition::In { compare, list: List::default() };
             Some(if is_in { found } else { Condition::Not(Box::new(found)) })
         }
     }
@@ -359,16 +357,10 @@ unsafe fn prepare(condition: &mut Condition, econtext: *mut pg_sys::ExprContext,
                 compare.predicate.forget();
                 evaluate_constant(&mut compare.constant, econtext, context);
             }
-            Condition::In { compare, sorted, has_null } => {
+            Condition::In { compare, list } => {
                 compare.predicate.forget();
                 evaluate_constant(&mut compare.constant, econtext, context);
-                sorted.clear();
-                *has_null = false;
-                if let (true, Order::Signed, Some(array)) = (compare.is_native, compare.order, compare.constant.value) {
-                    read_integers(array, sorted, has_null);
-                    sorted.sort_unstable();
-                    sorted.dedup();
-                }
+                list.read(compare, context);
             }
             Condition::Predicate(predicate) => predicate.forget(),
             Condition::And(parts) | Condition::Or(parts) => {
@@ -404,22 +396,41 @@ unsafe fn evaluate_constant(constant: &mut Constant, econtext: *mut pg_sys::Expr
     }
 }
 
-/// # Safety
-/// An array of integers, dates or timestamps. May jump.
-unsafe fn read_integers(array: pg_sys::Datum, values: &mut Vec<i64>, has_null: &mut bool) {
-    // SAFETY: the caller's promise; the arrays are palloc'd.
-    unsafe {
-        let array: *mut pg_sys::ArrayType = ffi::raw::pg_detoast_datum(array.cast_mut_ptr()).cast();
-        let (mut length, mut by_value, mut align) = (0, false, 0);
-        ffi::raw::get_typlenbyvalalign((*array).elemtype, &mut length, &mut by_value, &mut align);
-        let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-        ffi::raw::deconstruct_array(array, (*array).elemtype, length.into(), by_value, align, &mut elements, &mut nulls, &mut count);
-        for index in 0..count as usize {
-            if *nulls.add(index) {
-                *has_null = true;
-            } else {
-                values.push((*elements.add(index)).value() as i64);
+impl List {
+    /// Reads the array that the constant of a comparison is.
+    ///
+    /// # Safety
+    /// The constant was evaluated; elements that are kept live in `context`. May jump.
+    unsafe fn read(&mut self, compare: &Compare, context: pg_sys::MemoryContext) {
+        self.sorted.clear();
+        self.ordered.clear();
+        self.has_null = false;
+        let Some(array) = compare.constant.value else { return };
+        let is_integer = compare.is_native && matches!(compare.order, Order::Signed);
+        // SAFETY: the caller's promise; the arrays are palloc'd.
+        unsafe {
+            let outer = pg_sys::CurrentMemoryContext;
+            pg_sys::CurrentMemoryContext = context;
+            let array: *mut pg_sys::ArrayType = ffi::raw::pg_detoast_datum(array.cast_mut_ptr()).cast();
+            let (mut length, mut by_value, mut align) = (0, false, 0);
+            let element = (*array).elemtype;
+            ffi::raw::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
+            let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+            ffi::raw::deconstruct_array(array, element, length.into(), by_value, align, &mut elements, &mut nulls, &mut count);
+            pg_sys::CurrentMemoryContext = outer;
+            for index in 0..count as usize {
+                if *nulls.add(index) {
+                    self.has_null = true;
+                } else if is_integer {
+                    self.sorted.push((*elements.add(index)).value() as i64);
+                } else if compare.has_bounds && !compare.is_native {
+                    self.ordered.push(*elements.add(index));
+                }
             }
+            self.sorted.sort_unstable();
+            self.sorted.dedup();
+            let order = compare.order;
+            self.ordered.sort_unstable_by(|left, right| order.compare(*left, *right));
         }
     }
 }

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use tsc_kernel::select;
 
-use super::{Compare, Condition, Predicate, Truth, WORDS, fill};
+use super::{Compare, Condition, List, Predicate, Truth, WORDS, fill};
 use crate::columnar::order::Order;
 use crate::columnar::reader::BatchReader;
 use crate::pg::ffi::raw;
@@ -22,8 +22,6 @@ pub struct Scope {
     pub econtext: *mut pg_sys::ExprContext,
     /// A virtual slot with the chunk's columns.
     pub slot: *mut pg_sys::TupleTableSlot,
-    /// Counts batches.
-    pub batches: u64,
     /// The vector.
     pub vector: usize,
     /// Its rows.
@@ -67,7 +65,7 @@ pub unsafe fn condition(condition: &mut Condition, batch: &mut BatchReader, scop
                 Bits { holds: bits.fails, fails: bits.holds }
             }
             Condition::Compare(compare) => self::compare(compare, batch, scope),
-            Condition::In { compare, sorted, has_null } => membership(compare, sorted, *has_null, batch, scope),
+            Condition::In { compare, list } => membership(compare, list, batch, scope),
             Condition::IsNull { column, negated } => {
                 let vector = batch.vector(*column, scope.vector);
                 let mut bits = Bits { holds: [0; WORDS], fails: vector.validity };
@@ -133,7 +131,7 @@ impl Compare {
 
 /// # Safety
 /// As [`condition`].
-unsafe fn membership(compare: &mut Compare, sorted: &[i64], has_null: bool, batch: &mut BatchReader, scope: &Scope) -> Bits {
+unsafe fn membership(compare: &mut Compare, list: &List, batch: &mut BatchReader, scope: &Scope) -> Bits {
     // SAFETY: the caller's promise.
     unsafe {
         if !(compare.is_native && matches!(compare.order, Order::Signed)) {
@@ -144,11 +142,11 @@ unsafe fn membership(compare: &mut Compare, sorted: &[i64], has_null: bool, batc
         }
         let vector = batch.vector(compare.column, scope.vector);
         let mut holds = [0; WORDS];
-        select::integers_in(&vector.words[..scope.rows], sorted, &mut holds);
+        select::integers_in(&vector.words[..scope.rows], &list.sorted, &mut holds);
         let mut bits = valid(holds, &vector.validity);
-        if has_null {
+        if list.has_null {
             bits.fails = [0; WORDS];
-        } else if sorted.is_empty() {
+        } else if list.sorted.is_empty() {
             // Nothing is in an empty list, not even NULL.
             fill(&mut bits.fails, scope.rows);
         }
@@ -209,7 +207,7 @@ unsafe fn predicate(predicate: &mut Predicate, batch: &mut BatchReader, scope: &
         };
         predicate.of_null = Some(of_null);
         if batch.dictionary(predicate.column).is_some() {
-            if predicate.batch != scope.batches {
+            if predicate.batch != batch.serial() {
                 predicate.batch = 0;
                 predicate.distinct.clear();
                 let count = batch.dictionary(predicate.column).map_or(0, <[pg_sys::Datum]>::len);
@@ -218,7 +216,7 @@ unsafe fn predicate(predicate: &mut Predicate, batch: &mut BatchReader, scope: &
                     let truth = predicate.evaluate(scope, attribute, value);
                     predicate.distinct.push(truth);
                 }
-                predicate.batch = scope.batches;
+                predicate.batch = batch.serial();
             }
             let vector = batch.codes(predicate.column, scope.vector);
             for row in 0..scope.rows {

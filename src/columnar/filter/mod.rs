@@ -80,10 +80,21 @@ enum Condition {
     Or(Vec<Condition>),
     Not(Box<Condition>),
     Compare(Compare),
-    In { compare: Compare, sorted: Vec<i64>, has_null: bool },
+    In { compare: Compare, list: List },
     IsNull { column: usize, negated: bool },
     IsTrue { column: usize },
     Predicate(Predicate),
+}
+
+/// The elements of an array of constants.
+#[derive(Default)]
+struct List {
+    /// If words can be compared as they are: the integers, in order, each once.
+    sorted: Vec<i64>,
+    /// Else the elements in the order of the column's type, if its bounds say something of them.
+    ordered: Vec<pg_sys::Datum>,
+    /// Whether NULL is among them.
+    has_null: bool,
 }
 
 /// A conjunction of conditions.
@@ -94,14 +105,20 @@ pub struct Filter {
     slot: *mut pg_sys::TupleTableSlot,
     /// Holds the constants' values; reset when they are evaluated anew.
     context: pg_sys::MemoryContext,
-    /// Counts the batches looked at.
-    batches: u64,
 }
 
 impl Filter {
     /// True if there is no condition.
     pub fn is_empty(&self) -> bool {
         self.conditions.is_empty()
+    }
+
+    /// The comparisons with one of several constants, an array, that all rows must meet: [`Compare::comparison`] is `=`.
+    pub fn memberships(&self) -> impl Iterator<Item = &Compare> {
+        self.conditions.iter().filter_map(|condition| match condition {
+            Condition::In { compare, .. } if compare.has_bounds => Some(compare),
+            _ => None,
+        })
     }
 
     /// The comparisons that all rows must meet, for finding batches by the index. None among them has `<>`.
@@ -118,20 +135,25 @@ impl Filter {
     /// # Safety
     /// The filter is prepared, and the batch one of the chunk it was compiled for. May jump.
     pub unsafe fn check(&mut self, batch: &mut BatchReader) -> Verdict {
-        self.batches += 1;
+        let mut met = std::mem::take(&mut batch.met);
         // SAFETY: the caller's promise.
-        unsafe { verdict::of(&self.conditions, batch) }
+        let verdict = unsafe { verdict::of(&self.conditions, &mut met, batch) };
+        batch.met = met;
+        verdict
     }
 
     /// Which rows of a vector meet the conditions; returns how many. Bits beyond the vector's rows are 0.
     ///
     /// # Safety
-    /// As [`Self::check`], which was called for this batch.
+    /// As [`Self::check`].
     pub unsafe fn select(&mut self, batch: &mut BatchReader, vector: usize, selection: &mut [u64; WORDS]) -> usize {
         let rows = batch.vector_rows(vector);
         fill(selection, rows);
-        for condition in &mut self.conditions {
-            let scope = evaluate::Scope { econtext: self.econtext, slot: self.slot, batches: self.batches, vector, rows };
+        for (index, condition) in self.conditions.iter_mut().enumerate() {
+            if batch.met.get(index).is_some_and(|met| *met) {
+                continue;
+            }
+            let scope = evaluate::Scope { econtext: self.econtext, slot: self.slot, vector, rows };
             // SAFETY: the caller's promise.
             let bits = unsafe { evaluate::condition(condition, batch, &scope) };
             let mut any = 0;

@@ -7,7 +7,7 @@ use tsc_codec::bloom;
 use tsc_codec::zone::{ColumnZone, ZoneValue};
 use tsc_kernel::select::{Comparison, order_floats};
 
-use super::{Compare, Condition, Verdict};
+use super::{Compare, Condition, List, Verdict};
 use crate::columnar::image::Image;
 use crate::columnar::order::Order;
 use crate::columnar::reader::BatchReader;
@@ -25,14 +25,18 @@ const ANY: Possible = Possible { holds: true, fails: true, null: true };
 
 /// # Safety
 /// Prepared conditions and an open batch of their chunk. May jump.
-pub unsafe fn of(conditions: &[Condition], batch: &mut BatchReader) -> Verdict {
+///
+/// `met` gets an element for each condition: whether all rows meet it.
+pub unsafe fn of(conditions: &[Condition], met: &mut Vec<bool>, batch: &mut BatchReader) -> Verdict {
     let mut verdict = Verdict::All;
+    met.clear();
     for condition in conditions {
         // SAFETY: the caller's promise.
         let possible = unsafe { possible(condition, batch) };
         if !possible.holds {
             return Verdict::Nothing;
         }
+        met.push(!possible.fails && !possible.null);
         if possible.fails || possible.null {
             verdict = Verdict::Some;
         }
@@ -71,7 +75,7 @@ unsafe fn possible(condition: &Condition, batch: &mut BatchReader) -> Possible {
                 Possible { holds: part.fails, fails: part.holds, null: part.null }
             }
             Condition::Compare(compare) => self::compare(compare, batch),
-            Condition::In { compare, sorted, has_null } => membership(compare, sorted, *has_null, batch),
+            Condition::In { compare, list } => membership(compare, list, batch),
             Condition::IsNull { column, negated } => {
                 let Some((nulls, rows)) = nulls(*column, batch) else { return ANY };
                 let (is_null, is_not_null) = (nulls > 0, nulls < rows);
@@ -197,21 +201,36 @@ unsafe fn may_contain(compare: &Compare, constant: pg_sys::Datum, batch: &mut Ba
 
 /// # Safety
 /// As [`of`].
-unsafe fn membership(compare: &Compare, sorted: &[i64], has_null: bool, batch: &mut BatchReader) -> Possible {
+unsafe fn membership(compare: &Compare, list: &List, batch: &mut BatchReader) -> Possible {
     if compare.constant.value.is_none() {
         return Possible { holds: false, fails: false, null: true };
     }
-    if !(compare.is_native && matches!(compare.order, Order::Signed)) {
-        return ANY;
-    }
     // SAFETY: the caller's promise.
     unsafe {
-        let null = nulls(compare.column, batch).is_none_or(|(nulls, _)| nulls > 0) || has_null;
-        let Some((least, greatest)) = bounds(compare.column, batch) else { return ANY };
-        let (least, greatest) = (least.value() as i64, greatest.value() as i64);
-        let first = sorted.partition_point(|constant| *constant < least);
-        let within = sorted.get(first).is_some_and(|constant| *constant <= greatest);
-        let fails = !(within && least == greatest);
-        Possible { holds: within, fails, null }
+        let null = nulls(compare.column, batch).is_none_or(|(nulls, _)| nulls > 0) || list.has_null;
+        if compare.is_native && matches!(compare.order, Order::Signed) {
+            let Some((least, greatest)) = bounds(compare.column, batch) else { return ANY };
+            let (least, greatest) = (least.value() as i64, greatest.value() as i64);
+            let first = list.sorted.partition_point(|constant| *constant < least);
+            let within = list.sorted.get(first).is_some_and(|constant| *constant <= greatest);
+            return Possible { holds: within, fails: !(within && least == greatest), null };
+        }
+        if !compare.has_bounds || compare.is_native {
+            return ANY;
+        }
+        if let Some((least, greatest)) = bounds(compare.column, batch) {
+            let first = list.ordered.partition_point(|constant| compare.order.compare(*constant, least) == Ordering::Less);
+            let rest = &list.ordered[first..];
+            let within = rest.first().is_some_and(|constant| compare.order.compare(*constant, greatest) != Ordering::Greater);
+            let is_one = within && compare.order.compare(least, greatest) == Ordering::Equal;
+            let holds = within
+                && rest
+                    .iter()
+                    .take_while(|constant| compare.order.compare(**constant, greatest) != Ordering::Greater)
+                    .any(|constant| may_contain(compare, *constant, batch));
+            return Possible { holds, fails: !is_one, null };
+        }
+        let holds = list.ordered.iter().any(|constant| may_contain(compare, *constant, batch));
+        Possible { holds, fails: true, null }
     }
 }

@@ -41,7 +41,9 @@ pub struct Key {
     parameters: pg_sys::ParamListInfo,
     /// A filter for each set of columns that are NULL.
     filters: Vec<(u32, Filter)>,
-    /// The columns that the key is made from, by index in the layout and in the row; None if batches lack one of them.
+    /// The columns that the key is made from (attribute numbers).
+    attributes: Vec<i16>,
+    /// The same, by index in the layout and in the row; None if batches lack one of them.
     needed: Option<Vec<(usize, usize)>>,
 }
 
@@ -70,6 +72,7 @@ impl Key {
         // SAFETY: an open index has arrays with an element for each key.
         unsafe {
             let info = ffi::BuildIndexInfo(index.as_ptr());
+            let attributes = attributes(info);
             let parts = (0..(*info).ii_NumIndexKeyAttrs as usize).map(|at| Part::new(&index, info, at)).collect();
             Self {
                 info,
@@ -78,9 +81,18 @@ impl Key {
                 nulls_distinct: !(*info).ii_NullsNotDistinct,
                 parameters: ffi::makeParamList((*info).ii_NumIndexKeyAttrs),
                 filters: Vec::new(),
-                needed: needed(info, layout),
+                needed: attributes
+                    .iter()
+                    .map(|attribute| layout.column_of(*attribute).map(|column| (column, *attribute as usize - 1)))
+                    .collect(),
+                attributes,
             }
         }
+    }
+
+    /// Whether the key is made from one of these columns.
+    pub fn uses(&self, mut columns: impl Iterator<Item = i16>) -> bool {
+        columns.any(|column| self.attributes.contains(&column))
     }
 
     /// The key of a row; None if it has none: the predicate does not hold, or a value is missing.
@@ -248,9 +260,11 @@ unsafe fn relabel(var: *mut pg_sys::Expr, column: &crate::columnar::layout::Colu
     }
 }
 
+/// The columns that a key is made from.
+///
 /// # Safety
 /// An index's description.
-unsafe fn needed(info: *mut pg_sys::IndexInfo, layout: &Layout) -> Option<Vec<(usize, usize)>> {
+unsafe fn attributes(info: *mut pg_sys::IndexInfo) -> Vec<i16> {
     // SAFETY: Vars of an index are numbered by its table, as relation 1.
     unsafe {
         let mut attributes: Vec<i16> = (&(*info).ii_IndexAttrNumbers)[..(*info).ii_NumIndexKeyAttrs as usize].to_vec();
@@ -261,7 +275,7 @@ unsafe fn needed(info: *mut pg_sys::IndexInfo, layout: &Layout) -> Option<Vec<(u
         }
         attributes.sort_unstable();
         attributes.dedup();
-        attributes.into_iter().map(|attribute| layout.column_of(attribute).map(|column| (column, attribute as usize - 1))).collect()
+        attributes
     }
 }
 

@@ -97,7 +97,7 @@ impl Search {
                 None => context::with_context(self.context, || Key::new(self.indexes[number], &self.layout, estate)),
             };
             let found = context::with_temporary(|| {
-                let row = self.with_generated(row);
+                let row = if key.uses(self.generated.iter().map(|(attribute, _)| *attribute)) { self.with_generated(row) } else { row };
                 match guard(|| key.of(row, estate)) {
                     Some(values) => self.look(&mut key, &values),
                     None => Ok(()),
@@ -114,15 +114,14 @@ impl Search {
     /// # Safety
     /// As [`Self::run`].
     unsafe fn with_generated(&self, row: *mut pg_sys::TupleTableSlot) -> *mut pg_sys::TupleTableSlot {
-        if self.generated.is_empty() {
-            return row;
-        }
         // SAFETY: a virtual slot with the row's columns.
         unsafe {
             guard(|| {
                 let copy = raw::MakeSingleTupleTableSlot(self.desc, &raw const pg_sys::TTSOpsVirtual);
                 let columns = (*self.desc).natts as usize;
-                raw::slot_getsomeattrs_int(row, columns as i32);
+                if usize::from((*row).tts_nvalid as u16) < columns {
+                    raw::slot_getsomeattrs_int(row, columns as i32);
+                }
                 (*copy).tts_values.copy_from_nonoverlapping((*row).tts_values, columns);
                 (*copy).tts_isnull.copy_from_nonoverlapping((*row).tts_isnull, columns);
                 let econtext = key::per_tuple(self.estate);

@@ -1,0 +1,569 @@
+//! Batches merged into one order.
+//!
+//! All batches are looked at first, and sorted by what is known of their first rows. One is opened when no row that comes before it is
+//! left, so that a query with a LIMIT opens few. Should so many have to be open at once that memory runs out, all rows that are left are
+//! sorted by PostgreSQL's tuplesort instead.
+
+use std::cmp::Ordering;
+
+use pgrx::pg_sys;
+
+use super::batches::Batches;
+use super::key::{Bound, Key, compare_rows};
+use super::run::{Run, Way};
+use crate::columnar::filter::Verdict;
+use crate::pg::ffi::{self, raw};
+use crate::pg::guard::boundary;
+use crate::pg::slot;
+use crate::pg::sort::{SortKey, Sorter};
+
+/// A batch that has not been opened.
+#[derive(Clone, Copy)]
+struct Entry {
+    tid: pg_sys::ItemPointerData,
+    /// Its bounds, in `Merge::bounds`.
+    first: usize,
+    count: usize,
+    /// So many of its keys have one value in all rows.
+    constant: usize,
+    /// All rows meet the filter.
+    all: bool,
+}
+
+/// An ordered scan of batches.
+pub struct Merge {
+    /// The scan.
+    pub base: Batches,
+    /// The keys.
+    pub keys: Vec<Key>,
+    /// Only the first row of those that agree on so many keys is wanted; 0 if all are.
+    distinct: usize,
+    /// The way to read a batch of one segment.
+    way: Way,
+    snapshot: pg_sys::Snapshot,
+    slot: *mut pg_sys::TupleTableSlot,
+    /// The node's scan slot.
+    target: *mut pg_sys::TupleTableSlot,
+    /// Where runs and bounds live.
+    context: pg_sys::MemoryContext,
+    /// Copies of bounds; reset by a rescan.
+    bounds_context: pg_sys::MemoryContext,
+    bounds: Vec<Bound>,
+    /// The next one last.
+    entries: Vec<Entry>,
+    /// A heap, the row that comes first on top.
+    open: Vec<Box<Run>>,
+    spare: Vec<Box<Run>>,
+    /// The top's row was looked at.
+    is_used: bool,
+    /// The row that it stands on was not taken.
+    is_ready: bool,
+    is_started: bool,
+    /// The keys that were handed on last, of which no more rows are wanted.
+    seen: Vec<Option<pg_sys::Datum>>,
+    has_seen: bool,
+    seen_context: pg_sys::MemoryContext,
+    /// All that is left, once memory ran out.
+    sorter: Option<Sorter>,
+    sorted_key: Vec<Option<pg_sys::Datum>>,
+}
+
+unsafe fn context(name: &'static std::ffi::CStr) -> pg_sys::MemoryContext {
+    // SAFETY: a context below the current one.
+    unsafe {
+        ffi::AllocSetContextCreateInternal(
+            pg_sys::CurrentMemoryContext,
+            name.as_ptr(),
+            pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+            pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+        )
+    }
+}
+
+impl Merge {
+    /// A scan that has not begun, in the current memory context.
+    ///
+    /// # Safety
+    /// `target` is the node's scan slot.
+    pub unsafe fn new(
+        base: Batches,
+        keys: Vec<Key>,
+        distinct: usize,
+        snapshot: pg_sys::Snapshot,
+        target: *mut pg_sys::TupleTableSlot,
+    ) -> Self {
+        // SAFETY: the batch table is open; slots don't pin a copy of its descriptor.
+        unsafe {
+            let desc = ffi::CreateTupleDescCopy((*base.scan.relation()).rd_att);
+            Self {
+                way: way(&base, &keys),
+                sorted_key: vec![None; keys.len()],
+                base,
+                keys,
+                distinct,
+                snapshot,
+                slot: ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsBufferHeapTuple),
+                target,
+                context: pg_sys::CurrentMemoryContext,
+                bounds_context: context(c"timescale_compat bounds"),
+                bounds: Vec::new(),
+                entries: Vec::new(),
+                open: Vec::new(),
+                spare: Vec::new(),
+                is_used: false,
+                is_ready: false,
+                is_started: false,
+                seen: Vec::new(),
+                has_seen: false,
+                seen_context: context(c"timescale_compat last row"),
+                sorter: None,
+            }
+        }
+    }
+
+    /// Has the scan begin anew.
+    pub fn restart(&mut self) {
+        self.base.restart();
+        self.spare.append(&mut self.open);
+        self.entries.clear();
+        self.bounds.clear();
+        self.is_used = false;
+        self.is_ready = false;
+        self.is_started = false;
+        self.has_seen = false;
+        if let Some(sorter) = self.sorter.take() {
+            sorter.end();
+        }
+    }
+
+    /// Makes sure that it stands on a row that was not taken; false at the end.
+    ///
+    /// # Safety
+    /// Within the query that made it. May jump.
+    #[inline]
+    pub unsafe fn peek(&mut self) -> bool {
+        // SAFETY: the caller's promise.
+        self.is_ready || unsafe { self.advance() }
+    }
+
+    /// Takes the row that it stands on, which stays where it is until [`Self::peek`] is called again.
+    pub fn take(&mut self) {
+        self.is_ready = false;
+    }
+
+    /// Moves to the next row; false at the end.
+    ///
+    /// # Safety
+    /// As [`Self::peek`].
+    unsafe fn advance(&mut self) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !self.is_started {
+                self.start();
+            }
+            loop {
+                if self.sorter.is_some() {
+                    if !self.advance_sorted() {
+                        return false;
+                    }
+                } else if !self.advance_open() {
+                    if self.sorter.is_some() {
+                        continue;
+                    }
+                    return false;
+                }
+                if self.is_wanted() {
+                    self.is_ready = true;
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// The keys of the row that it stands on.
+    pub fn key(&self) -> &[Option<pg_sys::Datum>] {
+        if self.sorter.is_some() { &self.sorted_key } else { self.open.first().map_or(&[], |run| &run.key) }
+    }
+
+    /// Writes the row that it stands on to the scan slot's arrays.
+    ///
+    /// # Safety
+    /// After [`Self::peek`]. May jump.
+    pub unsafe fn fill(&mut self) {
+        // SAFETY: the caller's promise. A sorted row is there already.
+        unsafe {
+            if self.sorter.is_none()
+                && let Some(run) = self.open.first_mut()
+            {
+                run.fill(&mut self.base.columns);
+            }
+        }
+    }
+
+    /// Says that the row met all conditions and was handed on.
+    ///
+    /// # Safety
+    /// After [`Self::peek`]. May jump.
+    pub unsafe fn used(&mut self) {
+        if self.distinct == 0 {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            raw::MemoryContextReset(self.seen_context);
+            self.seen.clear();
+            for index in 0..self.distinct {
+                let outer = pg_sys::CurrentMemoryContext;
+                pg_sys::CurrentMemoryContext = self.seen_context;
+                let value = match self.key()[index] {
+                    Some(value) => Some(self.keys[index].copy(value)),
+                    None => None,
+                };
+                pg_sys::CurrentMemoryContext = outer;
+                self.seen.push(value);
+            }
+        }
+        self.has_seen = true;
+    }
+
+    /// False for a row that agrees with the last one where rows have to differ.
+    unsafe fn is_wanted(&self) -> bool {
+        // SAFETY: as for `advance`.
+        !self.has_seen || unsafe { compare_rows(&self.keys[..self.distinct], &self.key()[..self.distinct], &self.seen) } != Ordering::Equal
+    }
+
+    /// Looks at all batches.
+    #[cold]
+    unsafe fn start(&mut self) {
+        // SAFETY: as for `advance`.
+        unsafe {
+            self.base.start();
+            raw::MemoryContextReset(self.bounds_context);
+            let base = &mut self.base;
+            while base.scan.next(&base.filter, &mut base.reader) {
+                let verdict = base.filter.check(&mut base.reader);
+                if verdict == Verdict::Nothing || base.reader.rows() == 0 {
+                    base.counters.skipped += 1;
+                    base.counters.removed += base.reader.rows() as u64;
+                    continue;
+                }
+                let outer = pg_sys::CurrentMemoryContext;
+                pg_sys::CurrentMemoryContext = self.bounds_context;
+                let first = self.bounds.len();
+                let mut constant = 0;
+                for key in &self.keys {
+                    let (bound, is_constant) = key.bound(&base.reader);
+                    self.bounds.push(bound);
+                    if !is_constant {
+                        break;
+                    }
+                    constant += 1;
+                }
+                pg_sys::CurrentMemoryContext = outer;
+                let count = self.bounds.len() - first;
+                self.entries.push(Entry { tid: base.reader.tid(), first, count, constant, all: verdict == Verdict::All });
+            }
+            let (keys, bounds) = (&self.keys, &self.bounds);
+            self.entries.sort_unstable_by(|one, other| compare_entries(keys, bounds, other, one));
+        }
+        self.is_started = true;
+    }
+
+    /// Moves on among the open batches, and opens those that may have the next row. False at the end, or when memory ran out.
+    unsafe fn advance_open(&mut self) -> bool {
+        // SAFETY: as for `advance`.
+        unsafe {
+            if self.is_used {
+                self.is_used = false;
+                if self.top_is_done() {
+                    self.close_top();
+                } else {
+                    let filter = &mut self.base.filter;
+                    let more = self.open.first_mut().is_some_and(|run| run.advance(filter));
+                    if more { self.sift_down(0) } else { self.close_top() }
+                }
+            }
+            while let Some(entry) = self.entries.last().copied() {
+                if self.is_after_top(&entry) {
+                    break;
+                }
+                self.entries.pop();
+                if self.is_unwanted(&entry) {
+                    self.base.counters.skipped += 1;
+                    continue;
+                }
+                self.open(&entry);
+                if self.is_too_large() {
+                    self.sort_rest();
+                    return false;
+                }
+            }
+            self.is_used = !self.open.is_empty();
+            self.is_used
+        }
+    }
+
+    /// True if all further rows of the top agree with the last one where rows have to differ.
+    unsafe fn top_is_done(&self) -> bool {
+        // SAFETY: as for `advance`.
+        self.has_seen && self.open.first().is_some_and(|run| run.constant >= self.distinct) && unsafe { !self.is_wanted() }
+    }
+
+    /// True if the top's row comes before all rows of a batch.
+    unsafe fn is_after_top(&self, entry: &Entry) -> bool {
+        let Some(top) = self.open.first() else { return false };
+        for index in 0..entry.count {
+            let bound = self.bounds[entry.first + index];
+            if matches!(bound, Bound::Any) {
+                return false;
+            }
+            // SAFETY: as for `advance`.
+            match unsafe { self.keys[index].compare(bound.value(), top.key[index]) } {
+                Ordering::Greater => return true,
+                Ordering::Less => return false,
+                Ordering::Equal => {}
+            }
+        }
+        false
+    }
+
+    /// True for a batch of which all rows agree with the last one where rows have to differ.
+    unsafe fn is_unwanted(&self, entry: &Entry) -> bool {
+        if !self.has_seen || entry.constant < self.distinct {
+            return false;
+        }
+        let bounds = &self.bounds[entry.first..];
+        // SAFETY: as for `advance`.
+        (0..self.distinct).all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
+    }
+
+    /// Opens a batch, and puts it into the heap if it has rows.
+    unsafe fn open(&mut self, entry: &Entry) {
+        // SAFETY: as for `advance`. The batch was visible to the snapshot, and is still.
+        unsafe {
+            // It is nowhere but in the heap, whatever jumps.
+            let run = match self.spare.pop() {
+                Some(run) => run,
+                None => self.new_run(),
+            };
+            self.open.push(run);
+            let last = self.open.len() - 1;
+            let run: *mut Run = &raw mut *self.open[last];
+            self.read(entry, &mut (*run).reader);
+            let is_natural = (*run).reader.is_single() || self.base.layout.segments == 0;
+            let way = if is_natural { self.way } else { Way::Sorted };
+            (*run).constant = entry.constant;
+            self.base.counters.read += 1;
+            (*run).begin(way, entry.all, &mut self.base.filter, &self.keys);
+            if (*run).advance(&mut self.base.filter) {
+                self.sift_up(last);
+            } else if let Some(run) = self.open.pop() {
+                self.spare.push(run);
+            }
+        }
+    }
+
+    #[cold]
+    unsafe fn new_run(&self) -> Box<Run> {
+        // SAFETY: nothing with a destructor is pending.
+        unsafe {
+            boundary(|| {
+                Ok(crate::pg::context::with_context(self.context, || Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns))))
+            })
+        }
+    }
+
+    unsafe fn read(&self, entry: &Entry, reader: &mut crate::columnar::reader::BatchReader) {
+        // SAFETY: as for `open`; the table's access method is the heap's.
+        unsafe {
+            let relation = self.base.scan.relation();
+            let mut tid = entry.tid;
+            let fetch = (*(*relation).rd_tableam).tuple_fetch_row_version;
+            if !fetch.is_some_and(|fetch| fetch(relation, &mut tid, self.snapshot, self.slot)) {
+                boundary(|| Err::<(), _>(crate::error::Error::internal("a batch is gone while a query reads it")));
+            }
+            reader.open(raw::ExecFetchSlotHeapTuple(self.slot, false, std::ptr::null_mut()), (*relation).rd_att);
+            slot::clear(self.slot);
+        }
+    }
+
+    unsafe fn close_top(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
+        let run = self.open.swap_remove(0);
+        self.spare.push(run);
+        if !self.open.is_empty() {
+            // SAFETY: as for `advance`.
+            unsafe { self.sift_down(0) };
+        }
+    }
+
+    unsafe fn comes_first(&self, one: usize, other: usize) -> bool {
+        // SAFETY: as for `advance`.
+        unsafe { compare_rows(&self.keys, &self.open[one].key, &self.open[other].key) == Ordering::Less }
+    }
+
+    unsafe fn sift_up(&mut self, mut at: usize) {
+        // SAFETY: as for `advance`.
+        while at > 0 && unsafe { self.comes_first(at, (at - 1) / 2) } {
+            self.open.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+
+    unsafe fn sift_down(&mut self, mut at: usize) {
+        // SAFETY: as for `advance`.
+        unsafe {
+            loop {
+                let mut first = at;
+                for child in [2 * at + 1, 2 * at + 2] {
+                    if child < self.open.len() && self.comes_first(child, first) {
+                        first = child;
+                    }
+                }
+                if first == at {
+                    return;
+                }
+                self.open.swap(at, first);
+                at = first;
+            }
+        }
+    }
+
+    /// True if the open batches take more memory than a hash table may.
+    fn is_too_large(&self) -> bool {
+        // SAFETY: a setting.
+        let limit = unsafe { ffi::raw::get_hash_memory_limit() };
+        // They are alike mostly, so most are not looked at.
+        self.open.len() > 1 && self.open.last().map_or(0, |run| run.size()) * self.open.len() > limit
+    }
+
+    /// Sorts all rows that were not handed on.
+    #[cold]
+    unsafe fn sort_rest(&mut self) {
+        // SAFETY: as for `advance`.
+        unsafe {
+            self.begin_sort();
+            while let Some(run) = self.open.pop() {
+                self.spare.push(run);
+                self.push_all();
+            }
+            while let Some(entry) = self.entries.pop() {
+                let Some(run) = self.spare.last_mut() else { break };
+                let run: *mut Run = &raw mut **run;
+                self.read(&entry, &mut (*run).reader);
+                self.base.counters.read += 1;
+                (*run).begin(Way::Forward, entry.all, &mut self.base.filter, &self.keys);
+                if (*run).advance(&mut self.base.filter) {
+                    self.push_all();
+                }
+            }
+            self.spare.truncate(1);
+            boundary(|| {
+                if let Some(sorter) = &mut self.sorter {
+                    sorter.sort();
+                }
+                Ok(())
+            });
+        }
+    }
+
+    unsafe fn begin_sort(&mut self) {
+        // SAFETY: nothing with a destructor is pending; the slot lives as long as the node.
+        unsafe {
+            boundary(|| {
+                let key = |key: &Key| SortKey {
+                    attribute: key.position as i16 + 1,
+                    descending: key.sort.descending,
+                    nulls_first: key.sort.nulls_first,
+                };
+                let keys: Vec<SortKey> = self.keys.iter().map(key).collect();
+                let desc = (*self.target).tts_tupleDescriptor;
+                let sorter = crate::pg::context::with_context(self.context, || Sorter::on(desc, &keys, pg_sys::work_mem))?;
+                self.sorter = Some(sorter);
+                Ok(())
+            });
+        }
+    }
+
+    /// Hands the row that the last spare run stands on, and all after it, to the sorter.
+    unsafe fn push_all(&mut self) {
+        let (Some(run), Some(sorter)) = (self.spare.last_mut(), &mut self.sorter) else { return };
+        // SAFETY: as for `advance`.
+        unsafe {
+            loop {
+                if pg_sys::InterruptPending != 0 {
+                    raw::ProcessInterrupts();
+                }
+                slot::clear(self.target);
+                run.fill(&mut self.base.columns);
+                raw::ExecStoreVirtualTuple(self.target);
+                sorter.push(self.target);
+                if !run.advance(&mut self.base.filter) {
+                    return;
+                }
+            }
+        }
+    }
+
+    unsafe fn advance_sorted(&mut self) -> bool {
+        // SAFETY: as for `advance`; the sorter's rows are like the target.
+        unsafe {
+            let Some(row) = self.sorter.as_mut().and_then(|sorter| sorter.next()) else { return false };
+            let width = (*(*row).tts_tupleDescriptor).natts as usize;
+            std::ptr::copy_nonoverlapping((*row).tts_values, (*self.target).tts_values, width);
+            std::ptr::copy_nonoverlapping((*row).tts_isnull, (*self.target).tts_isnull, width);
+            for (key, value) in self.keys.iter().zip(&mut self.sorted_key) {
+                *value = (!*(*row).tts_isnull.add(key.position)).then(|| *(*row).tts_values.add(key.position));
+            }
+            true
+        }
+    }
+
+    /// Closes the batch table.
+    ///
+    /// # Safety
+    /// Called once, within the query that made it.
+    pub unsafe fn end(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if let Some(sorter) = self.sorter.take() {
+                sorter.end();
+            }
+            self.base.end();
+        }
+    }
+}
+
+/// How a batch of one segment is to be read for the keys.
+fn way(base: &Batches, keys: &[Key]) -> Way {
+    let layout = &base.layout;
+    let orders = keys.iter().filter(|key| !key.is_segment());
+    let mut reversed = None;
+    for (index, key) in orders.enumerate() {
+        let Some(expected) = layout.keys.get(layout.segments + index) else { return Way::Sorted };
+        let Some(direction) = key.direction(layout) else { return Way::Sorted };
+        if expected.column != key.column || reversed.is_some_and(|reversed| reversed != direction) {
+            return Way::Sorted;
+        }
+        reversed = Some(direction);
+    }
+    if reversed == Some(true) { Way::Backward } else { Way::Forward }
+}
+
+/// Which of two batches may come first.
+///
+/// # Safety
+/// Bounds of the keys. May jump.
+unsafe fn compare_entries(keys: &[Key], bounds: &[Bound], one: &Entry, other: &Entry) -> Ordering {
+    for index in 0..one.count.min(other.count) {
+        // SAFETY: the caller's promise.
+        let order = unsafe { keys[index].compare_bounds(bounds[one.first + index], bounds[other.first + index]) };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    one.count.cmp(&other.count)
+}
