@@ -201,11 +201,8 @@ impl Run {
             filter::fill(&mut self.selection, rows);
             return rows;
         }
-        // SAFETY: the caller's promise. What the filter remembers may be of another batch.
-        unsafe {
-            filter.turn();
-            filter.select(&mut self.reader, vector, &mut self.selection)
-        }
+        // SAFETY: the caller's promise.
+        unsafe { filter.select(&mut self.reader, vector, &mut self.selection) }
     }
 
     /// Writes the row that it stands on to the scan slot's arrays.
