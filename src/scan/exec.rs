@@ -235,7 +235,8 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let conditions = epq::on_chunk(plan);
         let index = (*plan).scan.scanrelid as i32;
         let filter = Filter::compile(&conditions, index, layout, desc, &raw mut state.scan.ss.ps, std::ptr::null_mut());
-        let (sorts, distinct) = order::from_list(list::pointers::<pg_sys::List>((*plan).custom_private).first().copied().unwrap_or_default());
+        let (sorts, distinct) =
+            order::from_list(list::pointers::<pg_sys::List>((*plan).custom_private).first().copied().unwrap_or_default());
         let keys: Vec<i16> = sorts.iter().map(|sort| sort.attribute).collect();
         let columns = Columns::new(plan, slot, layout, desc, &keys);
         let scan = BatchScan::open(layout, (*estate).es_snapshot);

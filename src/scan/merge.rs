@@ -86,7 +86,13 @@ impl Merge {
     ///
     /// # Safety
     /// `target` is the node's scan slot.
-    pub unsafe fn new(base: Batches, keys: Vec<Key>, distinct: usize, snapshot: pg_sys::Snapshot, target: *mut pg_sys::TupleTableSlot) -> Self {
+    pub unsafe fn new(
+        base: Batches,
+        keys: Vec<Key>,
+        distinct: usize,
+        snapshot: pg_sys::Snapshot,
+        target: *mut pg_sys::TupleTableSlot,
+    ) -> Self {
         // SAFETY: the batch table is open; slots don't pin a copy of its descriptor.
         unsafe {
             let desc = ffi::CreateTupleDescCopy((*base.scan.relation()).rd_att);
@@ -363,9 +369,7 @@ impl Merge {
         // SAFETY: nothing with a destructor is pending.
         unsafe {
             boundary(|| {
-                Ok(crate::pg::context::with_context(self.context, || {
-                    Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns))
-                }))
+                Ok(crate::pg::context::with_context(self.context, || Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns))))
             })
         }
     }

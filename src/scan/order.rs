@@ -37,7 +37,12 @@ pub struct PathOrder {
 ///
 /// # Safety
 /// Nodes of the running planner.
-pub unsafe fn wanted(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, layout: &Rc<Layout>, bucket: Option<i16>) -> Option<PathOrder> {
+pub unsafe fn wanted(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    layout: &Rc<Layout>,
+    bucket: Option<i16>,
+) -> Option<PathOrder> {
     // SAFETY: the caller's promise.
     unsafe {
         let keys = list::pointers::<pg_sys::PathKey>((*root).query_pathkeys);
