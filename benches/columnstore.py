@@ -18,11 +18,12 @@ from compression import LEGS
 from datasets import Dataset, Query
 from legs import COLUMNAR, CPU, EPOCH, PLAIN, Leg, Span, fill
 from measure import Goal, Measurement, attempt, finished, rotated, say
-from queries import QUICK_MS, REPEATS, SLOW_MS, SLOW_ROUNDS, Draw, load_tags, sample
+from queries import QUICK_MS, REPEATS, Draw, load_tags, sample
 from sql import scalar
 
-# Of queries that take a plain table so long, one round has to do.
-ENDLESS_MS = 5_000
+# Rounds of queries that take longer: they are many, and after the round that warms up they differ little.
+SLOW_MS, SLOW_ROUNDS = 500, 2
+ENDLESS_MS, ENDLESS_ROUNDS = 5_000, 1
 MOST_OFF = 2.0
 ONE_CHUNK_MS = Goal(1.0, None)
 
@@ -77,7 +78,7 @@ def measure_query(
         say(f"  WRONG ANSWER: {measured.name}")
     slowest = max((warm.samples[leg][0] for leg in answers), default=0.0)
     answers.clear()
-    rounds = 1 if slowest > ENDLESS_MS else SLOW_ROUNDS if slowest > SLOW_MS else bench.scale.query_rounds
+    rounds = ENDLESS_ROUNDS if slowest > ENDLESS_MS else SLOW_ROUNDS if slowest > SLOW_MS else bench.scale.query_rounds
     repeats = REPEATS if slowest < QUICK_MS else 1
     for number in range(rounds):
         for leg in rotated(LEGS, number):

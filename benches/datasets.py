@@ -15,6 +15,7 @@ from scale import CHUNK, SENSOR_HOURS
 
 # No query may be slower than on the plain table by more than this.
 NO_SLOWER = Goal(1.2, PLAIN)
+SHORT_MS = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Query:
     def goal(self) -> Goal:
         if self.plain is None or self.wanted is None:
             return NO_SLOWER
-        return Goal(self.wanted / self.plain, PLAIN, by_plain(self.plain, self.wanted, "ms"))
+        # So short a time is mostly that of the client and the network, not the table's.
+        enough = self.wanted if self.plain < SHORT_MS else None
+        return Goal(self.wanted / self.plain, PLAIN, by_plain(self.plain, self.wanted, "ms"), enough)
 
     @property
     def hoped_for(self) -> str:
@@ -141,6 +144,6 @@ SENSOR_QUERIES = (
     Query("one sensor by minute, 6 h", lambda draw: (
         f"SELECT {draw.bucket('1 minute')} AS minute, avg(temperature), max(counter) - min(counter) FROM sensor_@"
         f" WHERE {of_sensor(draw)} AND {sensor_hours(draw)} GROUP BY minute")),
-    Query("last 100 rows of a sensor", lambda draw: f"SELECT * FROM sensor_@ WHERE {of_sensor(draw)} ORDER BY time DESC LIMIT 100"),
+    Query("last 100 rows of a sensor", lambda draw: f"SELECT * FROM sensor_@ WHERE {of_sensor(draw)} ORDER BY time DESC LIMIT 100", 0.41, 0.4),
     Query("last row of each sensor", same("SELECT DISTINCT ON (sensor_id) * FROM sensor_@ ORDER BY sensor_id, time DESC")),
 )

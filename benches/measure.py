@@ -18,6 +18,8 @@ class Goal:
     partner: Leg | None = NATIVE
     # In the words of who set it, where the number says too little.
     stated: str = ""
+    # A cost that will do even if the partner's is so small that the factor asks for less.
+    enough: float | None = None
 
     @staticmethod
     def rows_per_second(rows: int, thousands: int) -> "Goal":
@@ -62,7 +64,8 @@ class Measurement:
 
     def unsure(self, leg: Leg) -> bool:
         """Whether the goal lies between the quartiles, so that another run may well say the opposite."""
-        if self.goal is None or self.goal.partner is None or self.cost(leg) is None:
+        cost = self.cost(leg)
+        if self.goal is None or self.goal.partner is None or cost is None or cost <= (self.goal.enough or 0):
             return False
         ratio = self.ratio(leg, self.goal.partner)
         return ratio is not None and ratio[1] <= self.goal.limit < ratio[2]
@@ -74,6 +77,8 @@ class Measurement:
             return None
         if self.goal.partner is None:
             return cost <= self.goal.limit
+        if self.goal.enough is not None and cost <= self.goal.enough:
+            return True
         ratio = self.ratio(leg, self.goal.partner)
         return None if ratio is None else ratio[0] <= self.goal.limit
 

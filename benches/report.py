@@ -80,7 +80,7 @@ def goal(m: Measurement) -> str:
     if m.goal is None:
         return ""
     if m.goal.stated:
-        return m.goal.stated
+        return m.goal.stated + (f", or {m.goal.enough:g} {m.unit}" if m.goal.enough else "")
     if m.goal.partner is None:
         return f"{m.goal.limit:g} {m.unit}"
     return f"{m.goal.limit:.2f} of {m.goal.partner.title}"

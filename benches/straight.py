@@ -8,7 +8,8 @@ import psycopg
 import data
 from bench import Bench
 from compression import CHECKSUM, LEGS, chunks, each_chunk, enable, megabytes
-from ingest import SPAN
+from datasets import NO_SLOWER
+from ingest import SPAN, processor_seconds
 from legs import COLUMNAR, CPU, EPOCH, PLAIN, Leg, Shape, Span
 from measure import Goal, Measurement, attempt, finished, rotated
 from scale import CHUNK
@@ -28,7 +29,9 @@ def copy(bench: Bench) -> Iterator[Measurement]:
     rows = data.rows(hosts)
     goal = Goal.rows_per_second(rows, COPY_GOAL)
     measured = bench.measurement("COPY straight into columns", "k rows/s", LEGS, goal, rows)
-    measured.later = COPY_HOPE
+    processor = bench.measurement("COPY straight into columns, by time of the processor", "k rows/s", LEGS, goal, rows)
+    measured.later = processor.later = COPY_HOPE
+    cpu: dict[Leg, list[float]] = {leg: [] for leg in LEGS}
     left = bench.measurement("rows in 1000 that it put elsewhere", "rows", (COLUMNAR,))
     outside: list[float] = []
     with bench.connect() as conn:
@@ -36,22 +39,26 @@ def copy(bench: Bench) -> Iterator[Measurement]:
             measured.failures[COLUMNAR] = f"there is no {SETTING}"
         for number in range(min(bench.scale.rounds, ROUNDS)):
             for leg in rotated(LEGS, number):
-                attempt(measured, leg, copy_once, bench, conn, leg, hosts, outside)
-    left.failures |= measured.failures
+                attempt(measured, leg, copy_once, bench, conn, leg, hosts, cpu, outside)
+    for measurement in (processor, left):
+        measurement.failures |= measured.failures
+    processor.samples = {leg: samples for leg, samples in cpu.items() if samples}
     attempt(left, COLUMNAR, lambda: max(outside) * 1000 / rows)
-    yield from finished(measured, left)
+    yield from finished(measured, processor, left)
 
 
-def copy_once(bench: Bench, conn: psycopg.Connection, leg: Leg, hosts: int, outside: list[float]) -> float:
+def copy_once(bench: Bench, conn: psycopg.Connection, leg: Leg, hosts: int, cpu: dict[Leg, list[float]], outside: list[float]) -> float:
     table = f"straight_{leg.kind}"
     bench.tables.create(conn, leg, table, SPAN)
     if leg == COLUMNAR:
         enable(conn, table, CPU.series)
         conn.execute(f"SET {SETTING} = on")
     conn.execute("CHECKPOINT")
-    start = time.perf_counter()
-    conn.execute(f"COPY {table} FROM '{data.csv(hosts)}' (FORMAT csv)")
+    path = data.csv(hosts)
+    before, start = processor_seconds(conn), time.perf_counter()
+    conn.execute(f"COPY {table} FROM '{path}' (FORMAT csv)")
     seconds = time.perf_counter() - start
+    cpu[leg].append(processor_seconds(conn) - before)
     found = scalar(conn, f"SELECT count(*) FROM {table}")
     if leg == COLUMNAR:
         outside.append(sum(scalar(conn, f"SELECT count(*) FROM ONLY {name}") for name in chunks(conn, table)))
@@ -66,14 +73,18 @@ def many_series(bench: Bench) -> Iterator[Measurement]:
     series = bench.scale.series
     name = f"{series} series of {POINTS} rows"
     size = bench.measurement(f"{name}: size, indexes included", "MB", LEGS, SERIES_SIZE)
+    processor = bench.measurement(f"{name}: compressing, a row, by time of the processor", "µs", (COLUMNAR,), SERIES_TIME)
     took = bench.measurement(f"{name}: compressing, a row", "µs", (COLUMNAR,), SERIES_TIME)
-    same = bench.measurement(f"{name}: all rows (a checksum)", "ms", LEGS)
+    same = bench.measurement(f"{name}: all rows (a checksum)", "ms", LEGS, NO_SLOWER)
     with bench.connect() as conn:
         for leg in LEGS:
             attempt(size, leg, fill_series, bench, conn, leg, series)
         for measurement in (took, same):
             measurement.failures |= size.failures
-        attempt(took, COLUMNAR, compress_series, conn, series)
+        seconds: list[float] = []
+        attempt(took, COLUMNAR, compress_series, conn, series, seconds)
+        processor.failures |= took.failures
+        attempt(processor, COLUMNAR, lambda: seconds[0] * 1e6 / series / POINTS)
         size.samples[COLUMNAR] = []
         size.failures |= took.failures
         attempt(size, COLUMNAR, megabytes, conn, f"series_{COLUMNAR.kind}")
@@ -82,7 +93,7 @@ def many_series(bench: Bench) -> Iterator[Measurement]:
             attempt(same, leg, checksum, conn, leg, sums)
         for leg in LEGS:
             conn.execute(f"DROP TABLE IF EXISTS series_{leg.kind}")
-    yield from finished(size, took, same)
+    yield from finished(size, took, processor, same)
 
 
 def fill_series(bench: Bench, conn: psycopg.Connection, leg: Leg, series: int) -> float:
@@ -98,14 +109,16 @@ def fill_series(bench: Bench, conn: psycopg.Connection, leg: Leg, series: int) -
     return megabytes(conn, table)
 
 
-def compress_series(conn: psycopg.Connection, series: int) -> float:
+def compress_series(conn: psycopg.Connection, series: int, processor: list[float]) -> float:
     table = f"series_{COLUMNAR.kind}"
     enable(conn, table, SHAPE.series)
     conn.execute("CHECKPOINT")
     names = chunks(conn, table)
     if len(names) != 1:
         raise RuntimeError(f"{len(names)} chunks")
-    return each_chunk(conn, "compress_chunk", names)[0] * 1e6 / series / POINTS
+    seconds, cpu = each_chunk(conn, "compress_chunk", names)
+    processor.append(cpu)
+    return seconds * 1e6 / series / POINTS
 
 
 def checksum(conn: psycopg.Connection, leg: Leg, sums: list[object]) -> float:

@@ -36,7 +36,7 @@ pub fn init() {
     GucRegistry::define_bool_guc(
         c"timescaledb.enable_direct_compress_copy",
         c"Let COPY write straight into columns",
-        c"Rows of chunks with triggers, foreign keys or unique keys, and of older chunks that are not compressed, take the usual way.",
+        c"Rows of chunks with triggers, foreign keys, unique keys or a publication, and of older chunks that are not compressed, take the usual way.",
         &ENABLE_DIRECT_COMPRESS_COPY,
         GucContext::Userset,
         GucFlags::default(),

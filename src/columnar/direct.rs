@@ -1,7 +1,8 @@
 //! Straight into columns: rows of a COPY or INSERT .. SELECT that become batches without having been in the chunk's heap.
 //!
-//! Rows wait, sorted, until the statement ends or too many chunks are being written. A chunk qualifies if nothing needs the single row
-//! (triggers, foreign keys, unique keys), and if it has a columnar part already or was made by this (sub)transaction: giving an older
+//! Rows wait, sorted, until the statement ends or too many chunks are being written (a chunk that comes when they are still few is passed
+//! over). A chunk qualifies if nothing needs the single row
+//! (triggers, foreign keys, unique keys, publications), and if it has a columnar part already or was made by this (sub)transaction: giving an older
 //! chunk its first batches would need a lock that keeps readers out to the end of the transaction. All other rows take the usual way.
 
 use std::rc::Rc;
@@ -27,6 +28,9 @@ use crate::pg::{axis, context, ffi, table};
 /// Chunks that are written at once.
 const MOST_CHUNKS: usize = 8;
 
+/// Fewer rows than these are not written to make room for another chunk: if rows come in no order of time, each batch would hold a few.
+const FEWEST_ROWS: usize = MOST_CHUNKS * 1024;
+
 /// Segments of a chunk whose order by time is kept in the integer that rows are sorted by.
 const MOST_SEGMENTS: usize = 1 << 23;
 
@@ -43,6 +47,8 @@ pub struct Direct {
     /// The memory that sorters live in.
     context: pg_sys::MemoryContext,
     writers: Vec<ChunkWriter>,
+    /// How many rows wait.
+    rows: usize,
 }
 
 /// How rows for a chunk are written.
@@ -57,7 +63,7 @@ pub enum Way {
 impl Direct {
     /// Nothing waits yet. `context` lives as long as the statement.
     pub fn new(context: pg_sys::MemoryContext) -> Self {
-        Self { context, writers: Vec::new() }
+        Self { context, writers: Vec::new(), rows: 0 }
     }
 
     /// The same, freed with the context.
@@ -84,6 +90,9 @@ impl Direct {
             return Ok(Way::Rows);
         }
         if self.writers.len() == MOST_CHUNKS {
+            if self.rows < FEWEST_ROWS {
+                return Ok(Way::Rows);
+            }
             self.finish()?;
         }
         let context = self.context;
@@ -111,12 +120,14 @@ impl Direct {
                     raw::slot_getsomeattrs_int(row, columns);
                 }
                 writer.sorter.push((*row).tts_values, (*row).tts_isnull);
+                self.rows += 1;
             }
         }
     }
 
     /// Writes all rows that wait.
     pub fn finish(&mut self) -> Result<()> {
+        self.rows = 0;
         for writer in std::mem::take(&mut self.writers) {
             context::with_temporary(|| writer.finish());
         }
@@ -132,8 +143,29 @@ unsafe fn qualifies(target: *mut pg_sys::ResultRelInfo) -> bool {
         let relation = (*target).ri_RelationDesc;
         let is_heap = (*(*relation).rd_rel).relam == pg_sys::HEAP_TABLE_AM_OID && (*(*relation).rd_rel).relispartition;
         let generates = (*(*relation).rd_att).constr.as_ref().is_some_and(|constraints| constraints.has_generated_stored);
-        is_heap && !generates && (*target).ri_TrigDesc.is_null() && (*target).ri_WithCheckOptions.is_null() && !has_unique_index(relation)
+        is_heap
+            && !generates
+            && (*target).ri_TrigDesc.is_null()
+            && (*target).ri_WithCheckOptions.is_null()
+            && !has_unique_index(relation)
+            && !is_published(relation)
     }
+}
+
+/// Subscribers are sent rows of heaps, and nothing of batches.
+///
+/// # Safety
+/// An open relation.
+unsafe fn is_published(relation: pg_sys::Relation) -> bool {
+    let mut publications = pg_sys::PublicationDesc::default();
+    // SAFETY: the caller's promise; reads a setting, and fills the structure.
+    unsafe {
+        if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32 {
+            return false;
+        }
+        ffi::RelationBuildPublicationDesc(relation, &mut publications);
+    }
+    publications.pubactions.pubinsert
 }
 
 /// # Safety

@@ -10,6 +10,7 @@ use crate::catalog::columnar_chunk;
 use crate::chunk::list::{self, Located};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::ffi::raw;
+use crate::pg::guard::on_error;
 use crate::pg::live::{self, Found};
 use crate::pg::partition_change::{self, check_not_in_use, lock};
 use crate::pg::relation::{Relation, relation_name};
@@ -93,13 +94,27 @@ pub fn scan_batches(layout: &Rc<Layout>, mut each: impl FnMut(&mut BatchReader))
     })
 }
 
-/// Deletes rows of a heap that this transaction found by [`live::scan`].
+/// Deletes rows of a heap that this transaction found by [`live::scan`], which are in the other part from now on. A subscriber is not
+/// told: to it nothing has changed.
 pub fn delete_rows(relation: &Relation, tids: &[pg_sys::ItemPointerData]) {
-    for tid in tids {
-        let mut tid = *tid;
-        // SAFETY: a live row, which nobody else can change.
-        unsafe { ffi::simple_heap_delete(relation.as_ptr(), &mut tid) };
-    }
+    // Without a replica identity the log does not say which row was deleted, and logical replication passes over it.
+    // SAFETY: the description of an open relation, which is changed for this backend only.
+    let identity = unsafe { (*(*relation.as_ptr()).rd_rel).relreplident };
+    let delete = || {
+        for tid in tids {
+            let mut tid = *tid;
+            // SAFETY: as above, once more for each row: an invalidation fills the description anew. A live row, which nobody else can
+            // change.
+            unsafe {
+                (*(*relation.as_ptr()).rd_rel).relreplident = pg_sys::REPLICA_IDENTITY_NOTHING as std::ffi::c_char;
+                ffi::simple_heap_delete(relation.as_ptr(), &mut tid);
+            }
+        }
+    };
+    // SAFETY: the lock that is held keeps the replica identity as it is.
+    let restore = || unsafe { (*(*relation.as_ptr()).rd_rel).relreplident = identity };
+    on_error(delete, restore);
+    restore();
 }
 
 /// Drops the batch table of a chunk whose rows are elsewhere for every snapshot. Readers are locked out.

@@ -45,6 +45,14 @@ pub struct BatchReader {
     context: pg_sys::MemoryContext,
     tid: pg_sys::ItemPointerData,
     tuple: pg_sys::HeapTuple,
+    /// Tells batches apart: no two that were opened have the same.
+    serial: u64,
+    /// Of each condition of the filter that looked at the batch, whether all rows meet it.
+    pub(super) met: Vec<bool>,
+}
+
+thread_local! {
+    static OPENED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// Throws an error about bytes that the codec didn't write.
@@ -78,7 +86,25 @@ impl BatchReader {
         };
         let columns = layout.columns.iter().map(|_| None).collect();
         let tid = pg_sys::ItemPointerData::default();
-        Self { layout, columns, values: Vec::new(), nulls: Vec::new(), rows: 0, zone: None, context, tid, tuple: std::ptr::null_mut() }
+        Self {
+            layout,
+            columns,
+            values: Vec::new(),
+            nulls: Vec::new(),
+            rows: 0,
+            zone: None,
+            context,
+            tid,
+            tuple: std::ptr::null_mut(),
+            serial: 0,
+            met: Vec::new(),
+        }
+    }
+
+    /// Frees its memory, which goes with its parent otherwise.
+    pub fn end(self) {
+        // SAFETY: made by `new`.
+        unsafe { crate::pg::ffi::MemoryContextDelete(self.context) };
     }
 
     /// Turns to another batch, of which it keeps a copy.
@@ -103,6 +129,9 @@ impl BatchReader {
         self.rows =
             self.attribute(self.layout.count).map_or(0, |count| (count.value() as i32).clamp(0, tsc_codec::BATCH_ROWS as i32) as usize);
         self.zone = None;
+        self.met.clear();
+        self.serial = OPENED.get() + 1;
+        OPENED.set(self.serial);
         for column in self.columns.iter_mut().flatten() {
             column.is_fetched = false;
             column.decoded = None;
@@ -129,6 +158,11 @@ impl BatchReader {
     /// Rows of a vector of the batch.
     pub fn vector_rows(&self, vector: usize) -> usize {
         (self.rows - vector * VECTOR_ROWS).min(VECTOR_ROWS)
+    }
+
+    /// A number that no other batch has that was opened in this session.
+    pub fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// Where the batch's row lies in the batch table.

@@ -210,6 +210,7 @@ postgres! {
     fn RecoveryInProgress() -> bool;
     fn RegisterCustomScanMethods(methods: *const CustomScanMethods);
     fn RegisterSnapshot(snapshot: Snapshot) -> Snapshot;
+    fn RelationBuildPublicationDesc(relation: Relation, pubdesc: *mut PublicationDesc);
     fn RelationCacheInvalidateEntry(relationId: Oid);
     fn RelationClearMissing(rel: Relation);
     fn RelationDropStorage(rel: Relation);

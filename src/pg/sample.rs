@@ -5,7 +5,7 @@
 //! which stand for so many of the other rows each as a page of the heap would hold. So everything is computed by ANALYZE itself,
 //! statistics of trees of tables, of expressions and of several columns included.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
@@ -56,8 +56,9 @@ struct Sampled {
 }
 
 thread_local! {
-    /// What is being sampled. ANALYZE does not run within itself.
-    static SAMPLED: RefCell<Vec<Sampled>> = const { RefCell::new(Vec::new()) };
+    /// What is being sampled; it belongs to [`analyze`]'s frame, since a session that is ended drops what its threads' variables own, when
+    /// it is too late to close relations. ANALYZE does not run within itself.
+    static SAMPLED: Cell<*mut [Sampled]> = const { Cell::new(std::ptr::slice_from_raw_parts_mut(std::ptr::null_mut(), 0)) };
 }
 
 struct Routine(pg_sys::TableAmRoutine);
@@ -136,7 +137,7 @@ pub unsafe fn analyze(relid: pg_sys::Oid, columns: *mut pg_sys::List, target: Op
             open.push(Relation::open(source.relation.oid(), pg_sys::NoLock));
             sampled.push(Sampled::new(source));
         }
-        SAMPLED.replace(sampled);
+        SAMPLED.set(sampled.as_mut_slice());
         let mut parameters = pg_sys::VacuumParams {
             options: pg_sys::VACOPT_ANALYZE,
             freeze_min_age: -1,
@@ -154,7 +155,7 @@ pub unsafe fn analyze(relid: pg_sys::Oid, columns: *mut pg_sys::List, target: Op
         };
         let finish = || {
             swap(heap());
-            drop(SAMPLED.take());
+            SAMPLED.set(&mut []);
         };
         swap(routine());
         on_error(|| ffi::analyze_rel(relid, std::ptr::null_mut(), &mut parameters, columns, true, strategy), finish);
@@ -211,9 +212,9 @@ fn set(name: &CStr, value: &str) {
 
 /// Calls `f` with what is sampled of a relation.
 fn with<T>(relid: pg_sys::Oid, f: impl FnOnce(&mut Sampled) -> T) -> Option<T> {
-    let pointer = SAMPLED.with_borrow_mut(|sampled| sampled.iter_mut().find(|one| one.relid == relid).map(std::ptr::from_mut));
-    // SAFETY: the vector is not changed while ANALYZE runs; the borrow is not held while PostgreSQL is called, which may jump.
-    pointer.map(|one| f(unsafe { &mut *one }))
+    // SAFETY: the slice lives as long as ANALYZE runs, and nothing else refers to it meanwhile.
+    let sampled = unsafe { SAMPLED.get().as_mut() }?;
+    sampled.iter_mut().find(|one| one.relid == relid).map(f)
 }
 
 #[pgrx::pg_guard]

@@ -5,17 +5,22 @@
 //! sorted by PostgreSQL's tuplesort instead.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
 use super::batches::Batches;
+use super::firsts::Group;
 use super::key::{Bound, Key, compare_rows};
-use super::run::{Run, Way};
+use super::run::{Run, Size, Way};
 use crate::columnar::filter::Verdict;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
 use crate::pg::slot;
 use crate::pg::sort::{SortKey, Sorter};
+
+/// Open batches may take so many bytes whatever `work_mem` is: sorting all rows instead costs far more.
+const MIN_MEMORY: usize = 32 << 20;
 
 /// A batch that has not been opened.
 #[derive(Clone, Copy)]
@@ -30,6 +35,13 @@ struct Entry {
     all: bool,
 }
 
+/// An open batch in the heap.
+struct Open {
+    /// The rank of its row's first key: mostly all that has to be compared.
+    rank: u64,
+    run: Box<Run>,
+}
+
 /// An ordered scan of batches.
 pub struct Merge {
     /// The scan.
@@ -38,6 +50,10 @@ pub struct Merge {
     pub keys: Vec<Key>,
     /// Only the first row of those that agree on so many keys is wanted; 0 if all are.
     distinct: usize,
+    /// The scans that want first rows together.
+    group: Option<Rc<Group>>,
+    /// What this one tells the others.
+    sure: Vec<Bound>,
     /// The way to read a batch of one segment.
     way: Way,
     snapshot: pg_sys::Snapshot,
@@ -52,7 +68,7 @@ pub struct Merge {
     /// The next one last.
     entries: Vec<Entry>,
     /// A heap, the row that comes first on top.
-    open: Vec<Box<Run>>,
+    open: Vec<Open>,
     spare: Vec<Box<Run>>,
     /// The top's row was looked at.
     is_used: bool,
@@ -102,6 +118,8 @@ impl Merge {
                 base,
                 keys,
                 distinct,
+                group: None,
+                sure: Vec::new(),
                 snapshot,
                 slot: ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsBufferHeapTuple),
                 target,
@@ -122,10 +140,20 @@ impl Merge {
         }
     }
 
+    /// Joins scans that want first rows together. Only if the filter is all that decides on rows.
+    pub fn join(&mut self, group: Rc<Group>) {
+        if self.distinct > 0 && self.distinct < self.keys.len() {
+            self.group = Some(group);
+        }
+    }
+
     /// Has the scan begin anew.
     pub fn restart(&mut self) {
         self.base.restart();
-        self.spare.append(&mut self.open);
+        if let Some(group) = &self.group {
+            group.clear();
+        }
+        self.release();
         self.entries.clear();
         self.bounds.clear();
         self.is_used = false;
@@ -183,7 +211,7 @@ impl Merge {
 
     /// The keys of the row that it stands on.
     pub fn key(&self) -> &[Option<pg_sys::Datum>] {
-        if self.sorter.is_some() { &self.sorted_key } else { self.open.first().map_or(&[], |run| &run.key) }
+        if self.sorter.is_some() { &self.sorted_key } else { self.open.first().map_or(&[], |top| &top.run.key) }
     }
 
     /// Writes the row that it stands on to the scan slot's arrays.
@@ -194,9 +222,9 @@ impl Merge {
         // SAFETY: the caller's promise. A sorted row is there already.
         unsafe {
             if self.sorter.is_none()
-                && let Some(run) = self.open.first_mut()
+                && let Some(top) = self.open.first_mut()
             {
-                run.fill(&mut self.base.columns);
+                top.run.fill(&mut self.base.columns);
             }
         }
     }
@@ -266,8 +294,36 @@ impl Merge {
             }
             let (keys, bounds) = (&self.keys, &self.bounds);
             self.entries.sort_unstable_by(|one, other| compare_entries(keys, bounds, other, one));
+            self.tell();
         }
         self.is_started = true;
+    }
+
+    /// Tells the others which rows are sure to come.
+    unsafe fn tell(&mut self) {
+        let Some(group) = &self.group else { return };
+        let distinct = self.distinct;
+        self.sure.clear();
+        for entry in self.entries.iter().rev() {
+            if !entry.all || entry.constant < distinct || entry.count <= distinct {
+                continue;
+            }
+            let bounds = &self.bounds[entry.first..][..=distinct];
+            if matches!(bounds[distinct], Bound::Any) {
+                continue;
+            }
+            // The first one of each comes first.
+            let last = self.sure.len().checked_sub(distinct + 1).map(|at| &self.sure[at..]);
+            // SAFETY: as for `advance`.
+            let is_new = last.is_none_or(|last| unsafe {
+                (0..distinct).any(|index| self.keys[index].compare_bounds(last[index], bounds[index]) != Ordering::Equal)
+            });
+            if is_new {
+                self.sure.extend_from_slice(bounds);
+            }
+        }
+        // SAFETY: as for `advance`.
+        unsafe { group.add(&self.keys, distinct, &self.sure) };
     }
 
     /// Moves on among the open batches, and opens those that may have the next row. False at the end, or when memory ran out.
@@ -279,8 +335,12 @@ impl Merge {
                 if self.top_is_done() {
                     self.close_top();
                 } else {
-                    let filter = &mut self.base.filter;
-                    let more = self.open.first_mut().is_some_and(|run| run.advance(filter));
+                    let (filter, key) = (&mut self.base.filter, &self.keys[0]);
+                    let more = self.open.first_mut().is_some_and(|top| {
+                        let more = top.run.advance(filter);
+                        top.rank = key.rank(top.run.key[0]);
+                        more
+                    });
                     if more { self.sift_down(0) } else { self.close_top() }
                 }
             }
@@ -307,12 +367,13 @@ impl Merge {
     /// True if all further rows of the top agree with the last one where rows have to differ.
     unsafe fn top_is_done(&self) -> bool {
         // SAFETY: as for `advance`.
-        self.has_seen && self.open.first().is_some_and(|run| run.constant >= self.distinct) && unsafe { !self.is_wanted() }
+        self.has_seen && self.open.first().is_some_and(|top| top.run.constant >= self.distinct) && unsafe { !self.is_wanted() }
     }
 
-    /// True if the top's row comes before all rows of a batch.
+    /// True if the top's row may come before all rows of a batch.
     unsafe fn is_after_top(&self, entry: &Entry) -> bool {
         let Some(top) = self.open.first() else { return false };
+        let top = &top.run;
         for index in 0..entry.count {
             let bound = self.bounds[entry.first + index];
             if matches!(bound, Bound::Any) {
@@ -325,17 +386,22 @@ impl Merge {
                 Ordering::Equal => {}
             }
         }
-        false
+        // Among equals any may come first.
+        entry.count == self.keys.len()
     }
 
     /// True for a batch of which all rows agree with the last one where rows have to differ.
     unsafe fn is_unwanted(&self, entry: &Entry) -> bool {
-        if !self.has_seen || entry.constant < self.distinct {
+        if self.distinct == 0 || entry.constant < self.distinct {
             return false;
         }
-        let bounds = &self.bounds[entry.first..];
+        let bounds = &self.bounds[entry.first..][..entry.count];
         // SAFETY: as for `advance`.
-        (0..self.distinct).all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
+        if self.group.as_ref().is_some_and(|group| unsafe { group.surpasses(&self.keys, self.distinct, bounds) }) {
+            return true;
+        }
+        // SAFETY: as for `advance`.
+        self.has_seen && (0..self.distinct).all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
     }
 
     /// Opens a batch, and puts it into the heap if it has rows.
@@ -347,9 +413,9 @@ impl Merge {
                 Some(run) => run,
                 None => self.new_run(),
             };
-            self.open.push(run);
+            self.open.push(Open { rank: 0, run });
             let last = self.open.len() - 1;
-            let run: *mut Run = &raw mut *self.open[last];
+            let run: *mut Run = &raw mut *self.open[last].run;
             self.read(entry, &mut (*run).reader);
             let is_natural = (*run).reader.is_single() || self.base.layout.segments == 0;
             let way = if is_natural { self.way } else { Way::Sorted };
@@ -357,9 +423,10 @@ impl Merge {
             self.base.counters.read += 1;
             (*run).begin(way, entry.all, &mut self.base.filter, &self.keys);
             if (*run).advance(&mut self.base.filter) {
+                self.open[last].rank = self.keys[0].rank(self.open[last].run.key[0]);
                 self.sift_up(last);
-            } else if let Some(run) = self.open.pop() {
-                self.spare.push(run);
+            } else if let Some(open) = self.open.pop() {
+                self.spare.push(open.run);
             }
         }
     }
@@ -392,17 +459,37 @@ impl Merge {
         if self.open.is_empty() {
             return;
         }
-        let run = self.open.swap_remove(0);
-        self.spare.push(run);
-        if !self.open.is_empty() {
+        let top = self.open.swap_remove(0);
+        self.spare.push(top.run);
+        if self.open.is_empty() && self.entries.is_empty() {
+            // SAFETY: as for `advance`.
+            unsafe { self.close_all() };
+        } else if !self.open.is_empty() {
             // SAFETY: as for `advance`.
             unsafe { self.sift_down(0) };
         }
     }
 
+    /// Frees what batches took, early: other chunks may come.
+    #[cold]
+    unsafe fn close_all(&mut self) {
+        // SAFETY: nothing with a destructor is pending.
+        unsafe {
+            boundary(|| {
+                self.release();
+                Ok(())
+            });
+        }
+    }
+
+    #[inline]
     unsafe fn comes_first(&self, one: usize, other: usize) -> bool {
-        // SAFETY: as for `advance`.
-        unsafe { compare_rows(&self.keys, &self.open[one].key, &self.open[other].key) == Ordering::Less }
+        let (one, other) = (&self.open[one], &self.open[other]);
+        match one.rank.cmp(&other.rank) {
+            // SAFETY: as for `advance`.
+            Ordering::Equal => unsafe { compare_rows(&self.keys, &one.run.key, &other.run.key) == Ordering::Less },
+            order => order == Ordering::Less,
+        }
     }
 
     unsafe fn sift_up(&mut self, mut at: usize) {
@@ -432,12 +519,18 @@ impl Merge {
         }
     }
 
-    /// True if the open batches take more memory than a hash table may.
+    /// True if the open batches of all scans take more memory than a hash table may.
     fn is_too_large(&self) -> bool {
         // SAFETY: a setting.
         let limit = unsafe { ffi::raw::get_hash_memory_limit() };
-        // They are alike mostly, so most are not looked at.
-        self.open.len() > 4 && self.open.last().map_or(0, |run| run.size()) * self.open.len() > limit
+        self.open.len() > 1 && Size::total() > limit.max(MIN_MEMORY)
+    }
+
+    /// Closes all batches, and frees what they took.
+    fn release(&mut self) {
+        for run in self.open.drain(..).map(|open| open.run).chain(self.spare.drain(..)) {
+            run.end();
+        }
     }
 
     /// Sorts all rows that were not handed on.
@@ -446,8 +539,8 @@ impl Merge {
         // SAFETY: as for `advance`.
         unsafe {
             self.begin_sort();
-            while let Some(run) = self.open.pop() {
-                self.spare.push(run);
+            while let Some(open) = self.open.pop() {
+                self.spare.push(open.run);
                 self.push_all();
             }
             while let Some(entry) = self.entries.pop() {
@@ -460,8 +553,8 @@ impl Merge {
                     self.push_all();
                 }
             }
-            self.spare.truncate(1);
             boundary(|| {
+                self.release();
                 if let Some(sorter) = &mut self.sorter {
                     sorter.sort();
                 }

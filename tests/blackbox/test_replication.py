@@ -138,6 +138,41 @@ def test_initial_copy_and_changes(pair, publisher_is_hypertable):
     pair.assert_intake_is_no_chunk()
 
 
+def test_compressing_changes_nothing(pair):
+    """Subscribers see what is done to rows, wherever they are, and nothing of how a chunk changes its form."""
+    pair.pub(HYPERTABLE.replace("1 day", "30 days") + "ALTER TABLE m SET (timescaledb.compress, timescaledb.segmentby = 'device');")
+    pair.pub(SERIES.format("2024-01-01", "2024-06-01") + "SELECT compress_chunk(c) FROM show_chunks('m') c;")
+    pair.pub("CREATE PUBLICATION p FOR TABLE m WITH (publish_via_partition_root = true)")
+    pair.sub(HYPERTABLE)
+    pair.subscribe()
+    pair.caught_up()
+    pair.assert_same()
+    rows = pair.sub("SELECT count(*) FROM m")
+    pair.pub("UPDATE m SET value = -1 WHERE time = '2024-03-03 03:00' AND device = 1")
+    pair.caught_up()
+    pair.assert_same()
+    # The rows of a batch go back into columns, in place and by a swap, and others into the heap again.
+    pair.pub("SELECT compress_chunk(c) FROM show_chunks('m') c")
+    pair.pub("SELECT decompress_chunk(c) FROM show_chunks('m') c")
+    # An old snapshot has rows deleted and inserted, not frozen.
+    with pair.publisher.connect(pair.name) as holder:
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        pair.pub("UPDATE m SET value = -2 WHERE device = 2")
+        pair.pub("SELECT compress_chunk(c) FROM show_chunks('m') c")
+        pair.pub("SELECT decompress_chunk(c) FROM show_chunks('m') c")
+    pair.caught_up()
+    pair.assert_same()
+    assert pair.sub("SELECT count(*) FROM m") == rows
+    pair.pub("SELECT compress_chunk(c) FROM show_chunks('m') c")
+    pair.pub("DELETE FROM m WHERE device = 3")
+    # Rows that would go straight into columns take the way that is seen.
+    pair.pub("ALTER TABLE m DROP CONSTRAINT m_pkey; ALTER TABLE m REPLICA IDENTITY FULL;"
+             "SET timescaledb.enable_direct_compress_insert = on;" + SERIES.format("2025-01-01", "2025-02-01"))
+    pair.caught_up()
+    pair.assert_same()
+
+
+
 def test_changes_in_ranges_without_a_chunk_find_nothing(pair):
     """As in a plain table: an UPDATE or DELETE of a row that is not there is skipped."""
     pair.pub(TABLE + SERIES.format("2024-01-01", "2024-01-03") + "CREATE PUBLICATION p FOR TABLE m")

@@ -39,9 +39,10 @@ pub struct Mover {
 }
 
 impl Mover {
-    /// For a chunk on which the caller holds a lock that keeps its state as it is.
+    /// For a chunk on which the caller holds a lock that keeps its state as it is. To take a row lock is to write here: CREATE INDEX, for
+    /// one, which lets others lock rows, must not miss the rows that are moved.
     pub fn new(layout: &Layout, command: pg_sys::CommandId, wait: pg_sys::LockWaitPolicy::Type, crosscheck: pg_sys::Snapshot) -> Self {
-        let chunk = Relation::open(layout.chunk, pg_sys::NoLock);
+        let chunk = Relation::open(layout.chunk, pg_sys::RowExclusiveLock);
         let batches = Relation::open(layout.batches, pg_sys::RowExclusiveLock);
         let slot = Virtual::new(&chunk);
         Self { chunk, batches, slot, writer: None, command, wait, crosscheck }

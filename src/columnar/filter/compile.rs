@@ -65,7 +65,7 @@ impl Filter {
             );
             // A copy, since the relcache counts who uses its own.
             let slot = ffi::MakeSingleTupleTableSlot(ffi::CreateTupleDescCopy(chunk), &raw const pg_sys::TTSOpsVirtual);
-            Self { conditions, econtext: std::ptr::null_mut(), slot, context, batches: 0, met: Vec::new() }
+            Self { conditions, econtext: std::ptr::null_mut(), slot, context }
         }
     }
 
@@ -159,10 +159,6 @@ impl Source<'_> {
             // The expression of a NOT IN tells itself which values are not in the list: only integers are looked up here.
             let looked_up = compare.is_native && matches!(compare.order, Order::Signed);
             if !(is_in || is_not_in && looked_up) {
-                return None;
-            }
-            // What is evaluated as a whole is negated already.
-            if is_not_in && !(compare.is_native && matches!(compare.order, Order::Signed)) {
                 return None;
             }
             let compare = Compare { comparison: Comparison::Equal, ..compare };

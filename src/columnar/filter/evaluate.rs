@@ -22,8 +22,6 @@ pub struct Scope {
     pub econtext: *mut pg_sys::ExprContext,
     /// A virtual slot with the chunk's columns.
     pub slot: *mut pg_sys::TupleTableSlot,
-    /// Counts batches.
-    pub batches: u64,
     /// The vector.
     pub vector: usize,
     /// Its rows.
@@ -209,7 +207,7 @@ unsafe fn predicate(predicate: &mut Predicate, batch: &mut BatchReader, scope: &
         };
         predicate.of_null = Some(of_null);
         if batch.dictionary(predicate.column).is_some() {
-            if predicate.batch != scope.batches {
+            if predicate.batch != batch.serial() {
                 predicate.batch = 0;
                 predicate.distinct.clear();
                 let count = batch.dictionary(predicate.column).map_or(0, <[pg_sys::Datum]>::len);
@@ -218,7 +216,7 @@ unsafe fn predicate(predicate: &mut Predicate, batch: &mut BatchReader, scope: &
                     let truth = predicate.evaluate(scope, attribute, value);
                     predicate.distinct.push(truth);
                 }
-                predicate.batch = scope.batches;
+                predicate.batch = batch.serial();
             }
             let vector = batch.codes(predicate.column, scope.vector);
             for row in 0..scope.rows {

@@ -105,10 +105,6 @@ pub struct Filter {
     slot: *mut pg_sys::TupleTableSlot,
     /// Holds the constants' values; reset when they are evaluated anew.
     context: pg_sys::MemoryContext,
-    /// Counts the batches looked at.
-    batches: u64,
-    /// Whether all rows of the batch that was looked at last meet each condition.
-    met: Vec<bool>,
 }
 
 impl Filter {
@@ -139,28 +135,25 @@ impl Filter {
     /// # Safety
     /// The filter is prepared, and the batch one of the chunk it was compiled for. May jump.
     pub unsafe fn check(&mut self, batch: &mut BatchReader) -> Verdict {
-        self.batches += 1;
+        let mut met = std::mem::take(&mut batch.met);
         // SAFETY: the caller's promise.
-        unsafe { verdict::of(&self.conditions, &mut self.met, batch) }
-    }
-
-    /// Forgets what was found out about the batch that was looked at last, since another one takes its place. [`Self::check`] does so, too.
-    pub fn turn(&mut self) {
-        self.batches += 1;
+        let verdict = unsafe { verdict::of(&self.conditions, &mut met, batch) };
+        batch.met = met;
+        verdict
     }
 
     /// Which rows of a vector meet the conditions; returns how many. Bits beyond the vector's rows are 0.
     ///
     /// # Safety
-    /// As [`Self::check`], which was called for this batch.
+    /// As [`Self::check`].
     pub unsafe fn select(&mut self, batch: &mut BatchReader, vector: usize, selection: &mut [u64; WORDS]) -> usize {
         let rows = batch.vector_rows(vector);
         fill(selection, rows);
         for (index, condition) in self.conditions.iter_mut().enumerate() {
-            if self.met.get(index).is_some_and(|met| *met) {
+            if batch.met.get(index).is_some_and(|met| *met) {
                 continue;
             }
-            let scope = evaluate::Scope { econtext: self.econtext, slot: self.slot, batches: self.batches, vector, rows };
+            let scope = evaluate::Scope { econtext: self.econtext, slot: self.slot, vector, rows };
             // SAFETY: the caller's promise.
             let bits = unsafe { evaluate::condition(condition, batch, &scope) };
             let mut any = 0;
