@@ -1,9 +1,9 @@
 //! Straight into columns: rows of a COPY or INSERT .. SELECT that become batches without having been in the chunk's heap.
 //!
 //! Rows wait, sorted, until the statement ends or too many chunks are being written (a chunk that comes when they are still few is passed
-//! over). A chunk qualifies if nothing needs the single row
-//! (triggers, foreign keys, unique keys, publications), and if it has a columnar part already or was made by this (sub)transaction: giving an older
-//! chunk its first batches would need a lock that keeps readers out to the end of the transaction. All other rows take the usual way.
+//! over). A chunk qualifies if nothing needs the single row (triggers, foreign keys, unique keys, publications), and if it is compressed
+//! already or was made by this (sub)transaction: giving an older chunk its first batches would need a lock that keeps readers out to the
+//! end of the transaction. All other rows take the usual way.
 
 use std::rc::Rc;
 
@@ -187,6 +187,8 @@ fn open(relid: pg_sys::Oid) -> Result<Option<ChunkWriter>> {
     let relation = Relation::open(relid, pg_sys::RowExclusiveLock);
     let Some(settings) = settings::resolve(&located.hypertable, relid)? else { return Ok(None) };
     let (shape, layout) = match layout::find(relid) {
+        // Decompressed, with batches that only older snapshots see.
+        Some(layout) if !layout.compressed => return Ok(None),
         Some(layout) => match Shape::within(&relation, &settings, &layout) {
             Some(shape) => (shape, layout),
             None => return Ok(None),
