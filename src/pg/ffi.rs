@@ -530,6 +530,7 @@ postgres! {
     fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn tlist_member(node: *mut Expr, targetlist: *mut List) -> *mut TargetEntry;
+    fn toast_flatten_tuple(tup: HeapTuple, tupleDesc: TupleDesc) -> HeapTuple;
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
