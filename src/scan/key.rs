@@ -124,6 +124,11 @@ impl Key {
         if self.sort.descending { !ascending } else { ascending }
     }
 
+    /// True if equal ranks mean equal values.
+    pub fn has_exact_rank(&self) -> bool {
+        matches!(self.order, Order::Signed) && !self.is_nullable
+    }
+
     /// A copy of a value in the current memory context.
     ///
     /// # Safety

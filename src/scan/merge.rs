@@ -20,7 +20,7 @@ use crate::pg::slot;
 use crate::pg::sort::{SortKey, Sorter};
 
 /// Open batches may take so many bytes whatever `work_mem` is: sorting all rows instead costs far more.
-const MIN_MEMORY: usize = 32 << 20;
+const MIN_MEMORY: usize = 128 << 20;
 
 /// A batch that has not been opened.
 #[derive(Clone, Copy)]
@@ -54,6 +54,8 @@ pub struct Merge {
     group: Option<Rc<Group>>,
     /// What this one tells the others.
     sure: Vec<Bound>,
+    /// Ranks are all that there is to compare.
+    rank_decides: bool,
     /// The way to read a batch of one segment.
     way: Way,
     snapshot: pg_sys::Snapshot,
@@ -113,6 +115,7 @@ impl Merge {
         unsafe {
             let desc = ffi::CreateTupleDescCopy((*base.scan.relation()).rd_att);
             Self {
+                rank_decides: keys.len() == 1 && keys[0].has_exact_rank(),
                 way: way(&base, &keys),
                 sorted_key: vec![None; keys.len()],
                 base,
@@ -486,6 +489,7 @@ impl Merge {
     unsafe fn comes_first(&self, one: usize, other: usize) -> bool {
         let (one, other) = (&self.open[one], &self.open[other]);
         match one.rank.cmp(&other.rank) {
+            Ordering::Equal if self.rank_decides => false,
             // SAFETY: as for `advance`.
             Ordering::Equal => unsafe { compare_rows(&self.keys, &one.run.key, &other.run.key) == Ordering::Less },
             order => order == Ordering::Less,
