@@ -83,7 +83,9 @@ impl Builder {
 
     /// True if values of a column are kept as their text, which may depend on settings: it is cheaper to set them once for all rows.
     pub fn writes_text(&self) -> bool {
-        self.columns.iter().any(|building| building.column.attribute != 0 && matches!(building.column.image, Image::Text { varies: true, .. }))
+        self.columns
+            .iter()
+            .any(|building| building.column.attribute != 0 && matches!(building.column.image, Image::Text { varies: true, .. }))
     }
 
     /// Rows that wait.

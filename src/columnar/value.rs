@@ -33,7 +33,9 @@ unsafe fn bytes<'a>(image: Image, value: pg_sys::Datum) -> &'a [u8] {
                 let plain = raw::pg_detoast_datum_packed(value.cast_mut_ptr());
                 std::slice::from_raw_parts(pgrx::vardata_any(plain).cast(), pgrx::varsize_any_exhdr(plain))
             }
-            Image::Text { output, .. } => image.under_settings(|| std::ffi::CStr::from_ptr(raw::OidOutputFunctionCall(output, value)).to_bytes()),
+            Image::Text { output, .. } => {
+                image.under_settings(|| std::ffi::CStr::from_ptr(raw::OidOutputFunctionCall(output, value)).to_bytes())
+            }
         }
     }
 }

@@ -404,7 +404,9 @@ impl Merge {
             return true;
         }
         // SAFETY: as for `advance`.
-        self.has_seen && (0..self.distinct).all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
+        self.has_seen
+            && (0..self.distinct)
+                .all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
     }
 
     /// Opens a batch, and puts it into the heap if it has rows.
