@@ -143,11 +143,11 @@ impl Key {
     /// # Safety
     /// Bounds of the key. May jump.
     pub unsafe fn compare_bounds(&self, one: Bound, other: Bound) -> Ordering {
-        // SAFETY: the caller's promise.
         match (one, other) {
             (Bound::Any, Bound::Any) => Ordering::Equal,
             (Bound::Any, _) => Ordering::Less,
             (_, Bound::Any) => Ordering::Greater,
+            // SAFETY: the caller's promise.
             _ => unsafe { self.compare(one.value(), other.value()) },
         }
     }

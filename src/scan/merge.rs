@@ -4,6 +4,10 @@
 //! left, so that a query with a LIMIT opens few. Should so many have to be open at once that memory runs out, all rows that are left are
 //! sorted by PostgreSQL's tuplesort instead.
 
+mod heap;
+mod runs;
+mod sorted;
+
 use std::cmp::Ordering;
 use std::rc::Rc;
 
@@ -71,6 +75,7 @@ pub struct Merge {
     entries: Vec<Entry>,
     /// A heap, the row that comes first on top.
     open: Vec<Open>,
+    #[expect(clippy::vec_box, reason = "a run that is open is in a box, and comes here in it")]
     spare: Vec<Box<Run>>,
     /// The top's row was looked at.
     is_used: bool,
@@ -404,125 +409,8 @@ impl Merge {
             return true;
         }
         // SAFETY: as for `advance`.
-        self.has_seen
-            && (0..self.distinct)
-                .all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
-    }
-
-    /// Opens a batch, and puts it into the heap if it has rows.
-    unsafe fn open(&mut self, entry: &Entry) {
-        // SAFETY: as for `advance`. The batch was visible to the snapshot, and is still.
-        unsafe {
-            // It is nowhere but in the heap, whatever jumps.
-            let run = match self.spare.pop() {
-                Some(run) => run,
-                None => self.new_run(),
-            };
-            self.open.push(Open { rank: 0, run });
-            let last = self.open.len() - 1;
-            let run: *mut Run = &raw mut *self.open[last].run;
-            self.read(entry, &mut (*run).reader);
-            let is_natural = (*run).reader.is_single() || self.base.layout.segments == 0;
-            let way = if is_natural { self.way } else { Way::Sorted };
-            (*run).constant = entry.constant;
-            self.base.counters.read += 1;
-            (*run).begin(way, entry.all, &mut self.base.filter, &self.keys);
-            if (*run).advance(&mut self.base.filter) {
-                self.open[last].rank = self.keys[0].rank(self.open[last].run.key[0]);
-                self.sift_up(last);
-            } else if let Some(open) = self.open.pop() {
-                self.spare.push(open.run);
-            }
-        }
-    }
-
-    #[cold]
-    unsafe fn new_run(&self) -> Box<Run> {
-        // SAFETY: nothing with a destructor is pending.
-        unsafe {
-            boundary(|| {
-                Ok(crate::pg::context::with_context(self.context, || Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns))))
-            })
-        }
-    }
-
-    unsafe fn read(&self, entry: &Entry, reader: &mut crate::columnar::reader::BatchReader) {
-        // SAFETY: as for `open`; the table's access method is the heap's.
-        unsafe {
-            let relation = self.base.scan.relation();
-            let mut tid = entry.tid;
-            let fetch = (*(*relation).rd_tableam).tuple_fetch_row_version;
-            if !fetch.is_some_and(|fetch| fetch(relation, &mut tid, self.snapshot, self.slot)) {
-                boundary(|| Err::<(), _>(crate::error::Error::internal("a batch is gone while a query reads it")));
-            }
-            reader.open(raw::ExecFetchSlotHeapTuple(self.slot, false, std::ptr::null_mut()), (*relation).rd_att);
-            slot::clear(self.slot);
-        }
-    }
-
-    unsafe fn close_top(&mut self) {
-        if self.open.is_empty() {
-            return;
-        }
-        let top = self.open.swap_remove(0);
-        self.spare.push(top.run);
-        if self.open.is_empty() && self.entries.is_empty() {
-            // SAFETY: as for `advance`.
-            unsafe { self.close_all() };
-        } else if !self.open.is_empty() {
-            // SAFETY: as for `advance`.
-            unsafe { self.sift_down(0) };
-        }
-    }
-
-    /// Frees what batches took, early: other chunks may come.
-    #[cold]
-    unsafe fn close_all(&mut self) {
-        // SAFETY: nothing with a destructor is pending.
-        unsafe {
-            boundary(|| {
-                self.release();
-                Ok(())
-            });
-        }
-    }
-
-    #[inline]
-    unsafe fn comes_first(&self, one: usize, other: usize) -> bool {
-        let (one, other) = (&self.open[one], &self.open[other]);
-        match one.rank.cmp(&other.rank) {
-            Ordering::Equal if self.rank_decides => false,
-            // SAFETY: as for `advance`.
-            Ordering::Equal => unsafe { compare_rows(&self.keys, &one.run.key, &other.run.key) == Ordering::Less },
-            order => order == Ordering::Less,
-        }
-    }
-
-    unsafe fn sift_up(&mut self, mut at: usize) {
-        // SAFETY: as for `advance`.
-        while at > 0 && unsafe { self.comes_first(at, (at - 1) / 2) } {
-            self.open.swap(at, (at - 1) / 2);
-            at = (at - 1) / 2;
-        }
-    }
-
-    unsafe fn sift_down(&mut self, mut at: usize) {
-        // SAFETY: as for `advance`.
-        unsafe {
-            loop {
-                let mut first = at;
-                for child in [2 * at + 1, 2 * at + 2] {
-                    if child < self.open.len() && self.comes_first(child, first) {
-                        first = child;
-                    }
-                }
-                if first == at {
-                    return;
-                }
-                self.open.swap(at, first);
-                at = first;
-            }
-        }
+        let is_seen = |index: usize| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal;
+        self.has_seen && (0..self.distinct).all(is_seen)
     }
 
     /// True if the open batches of all scans take more memory than a hash table may.
@@ -536,88 +424,6 @@ impl Merge {
     fn release(&mut self) {
         for run in self.open.drain(..).map(|open| open.run).chain(self.spare.drain(..)) {
             run.end();
-        }
-    }
-
-    /// Sorts all rows that were not handed on.
-    #[cold]
-    unsafe fn sort_rest(&mut self) {
-        // SAFETY: as for `advance`.
-        unsafe {
-            self.begin_sort();
-            while let Some(open) = self.open.pop() {
-                self.spare.push(open.run);
-                self.push_all();
-            }
-            while let Some(entry) = self.entries.pop() {
-                let Some(run) = self.spare.last_mut() else { break };
-                let run: *mut Run = &raw mut **run;
-                self.read(&entry, &mut (*run).reader);
-                self.base.counters.read += 1;
-                (*run).begin(Way::Forward, entry.all, &mut self.base.filter, &self.keys);
-                if (*run).advance(&mut self.base.filter) {
-                    self.push_all();
-                }
-            }
-            boundary(|| {
-                self.release();
-                if let Some(sorter) = &mut self.sorter {
-                    sorter.sort();
-                }
-                Ok(())
-            });
-        }
-    }
-
-    unsafe fn begin_sort(&mut self) {
-        // SAFETY: nothing with a destructor is pending; the slot lives as long as the node.
-        unsafe {
-            boundary(|| {
-                let key = |key: &Key| SortKey {
-                    attribute: key.position as i16 + 1,
-                    descending: key.sort.descending,
-                    nulls_first: key.sort.nulls_first,
-                };
-                let keys: Vec<SortKey> = self.keys.iter().map(key).collect();
-                let desc = (*self.target).tts_tupleDescriptor;
-                let sorter = crate::pg::context::with_context(self.context, || Sorter::on(desc, &keys, pg_sys::work_mem))?;
-                self.sorter = Some(sorter);
-                Ok(())
-            });
-        }
-    }
-
-    /// Hands the row that the last spare run stands on, and all after it, to the sorter.
-    unsafe fn push_all(&mut self) {
-        let (Some(run), Some(sorter)) = (self.spare.last_mut(), &mut self.sorter) else { return };
-        // SAFETY: as for `advance`.
-        unsafe {
-            loop {
-                if pg_sys::InterruptPending != 0 {
-                    raw::ProcessInterrupts();
-                }
-                slot::clear(self.target);
-                run.fill(&mut self.base.columns);
-                raw::ExecStoreVirtualTuple(self.target);
-                sorter.push(self.target);
-                if !run.advance(&mut self.base.filter) {
-                    return;
-                }
-            }
-        }
-    }
-
-    unsafe fn advance_sorted(&mut self) -> bool {
-        // SAFETY: as for `advance`; the sorter's rows are like the target.
-        unsafe {
-            let Some(row) = self.sorter.as_mut().and_then(|sorter| sorter.next()) else { return false };
-            let width = (*(*row).tts_tupleDescriptor).natts as usize;
-            std::ptr::copy_nonoverlapping((*row).tts_values, (*self.target).tts_values, width);
-            std::ptr::copy_nonoverlapping((*row).tts_isnull, (*self.target).tts_isnull, width);
-            for (key, value) in self.keys.iter().zip(&mut self.sorted_key) {
-                *value = (!*(*row).tts_isnull.add(key.position)).then(|| *(*row).tts_values.add(key.position));
-            }
-            true
         }
     }
 
