@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 use tsc_kernel::axis::{Axis, Slice};
 
+use super::catalog_scan;
 use super::ffi::raw;
 use super::relation::Relation;
 use super::{axis, ffi, list, node};
@@ -209,10 +210,25 @@ pub fn default_of(relation: &Relation) -> Option<pg_sys::Oid> {
     }
 }
 
+/// `InheritsRelationId`
+const INHERITS_RELATION_ID: pg_sys::Oid = pg_sys::Oid::from_u32(2611);
+/// `InheritsRelidSeqnoIndexId`
+const INHERITS_RELID_SEQNO_INDEX_ID: u32 = 2680;
+/// `Anum_pg_inherits_inhrelid` and `Anum_pg_inherits_inhparent`
+const INHERITS_COLUMNS: [u32; 2] = [1, 2];
+
 /// The parent of a partition; None if the relation is no partition.
 pub fn parent_of(relid: pg_sys::Oid) -> Option<pg_sys::Oid> {
-    // SAFETY: syscache and catalog look-ups; get_partition_parent is only asked of partitions.
-    unsafe { ffi::get_rel_relispartition(relid).then(|| ffi::get_partition_parent(relid, true)) }
+    // SAFETY: a syscache look-up.
+    if unsafe { !ffi::get_rel_relispartition(relid) } {
+        return None;
+    }
+    // Not by get_partition_parent: a partition that is not locked may be dropped at this moment, and that is no error here.
+    let inherits = Relation::open(INHERITS_RELATION_ID, pg_sys::AccessShareLock);
+    let tuples = catalog_scan::scan(&inherits, INHERITS_RELID_SEQNO_INDEX_ID, INHERITS_COLUMNS[0], relid);
+    // SAFETY: a tuple of pg_inherits.
+    let parent = tuples.first().and_then(|tuple| unsafe { catalog_scan::attribute(&inherits, *tuple, INHERITS_COLUMNS[1]) })?;
+    Some(pg_sys::Oid::from(parent.value() as u32))
 }
 
 /// The root of a partition's tree; the relation itself if it is no partition.
