@@ -12,7 +12,7 @@ use tsc_codec::zone::{ColumnZone, ZoneMap, ZoneSum, ZoneValue};
 use tsc_codec::{BATCH_ROWS, Column as Data};
 use tsc_kernel::select::order_floats;
 
-use super::image::{self, Image};
+use super::image::Image;
 use super::layout::Column;
 use super::order::{Hash, Order, Sum, sum_of};
 use super::value::{self, push};
@@ -81,9 +81,11 @@ impl Builder {
         Self { columns: columns.iter().enumerate().map(building).collect(), keys: keys.to_vec(), segments, rows: 0 }
     }
 
-    /// True if values of a column are kept as their text, which may depend on settings. (Labels of enums don't.)
+    /// True if values of a column are kept as their text, which may depend on settings: it is cheaper to set them once for all rows.
     pub fn writes_text(&self) -> bool {
-        self.columns.iter().any(|building| building.column.attribute != 0 && image::depends_on_settings(&building.column))
+        self.columns
+            .iter()
+            .any(|building| building.column.attribute != 0 && matches!(building.column.image, Image::Text { varies: true, .. }))
     }
 
     /// Rows that wait.

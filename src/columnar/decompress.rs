@@ -7,9 +7,10 @@ use super::row_writer::RowWriter;
 use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::Result;
+use crate::pg::ffi::raw;
 use crate::pg::guard::guard;
 use crate::pg::progress::{self, Command, Phase};
-use crate::pg::relation::Relation;
+use crate::pg::relation::{Relation, descriptor};
 use crate::pg::sort::{SortKey, Sorter};
 use crate::pg::{context, ffi, live, standby, table};
 
@@ -83,8 +84,25 @@ fn add_rows(chunk: &LockedChunk, sorter: &mut Sorter) -> Option<live::Found> {
     if !live::scan(&chunk.relation, |_| {}).visible_to_all {
         return None;
     }
-    // SAFETY: a row of the chunk. What was visible to all stays so under the lock.
-    Some(live::scan(&chunk.relation, |slot| unsafe { sorter.push(slot) }))
+    let copy = crate::pg::slot::Virtual::new(&chunk.relation);
+    let desc = descriptor(&chunk.relation);
+    // What was visible to all stays so under the lock.
+    let found = live::scan(&chunk.relation, |slot| {
+        // SAFETY: a row of the chunk; the copy has an element for each of its attributes.
+        unsafe {
+            let tuple = raw::ExecFetchSlotHeapTuple(slot, false, std::ptr::null_mut());
+            if u32::from((*(*tuple).t_data).t_infomask) & pg_sys::HEAP_HASEXTERNAL == 0 {
+                sorter.push(slot);
+                return;
+            }
+            // Values out of line go with the old heap, before the row is written to the new one.
+            let (values, nulls) = copy.arrays();
+            raw::heap_deform_tuple(raw::toast_flatten_tuple(tuple, desc), desc, values.as_mut_ptr(), nulls.as_mut_ptr());
+            sorter.push(copy.stored());
+        }
+    });
+    copy.end();
+    Some(found)
 }
 
 fn write(sorter: &mut Sorter, mut writer: RowWriter) {

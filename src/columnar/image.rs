@@ -7,7 +7,7 @@
 use pgrx::pg_sys;
 use tsc_codec::Kind;
 
-use crate::pg::ffi;
+use crate::pg::{ffi, text_settings};
 
 /// How a column's values get into the codec and out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,21 @@ pub enum Image {
         parameter: pg_sys::Oid,
         /// The type's output function.
         output: pg_sys::Oid,
+        /// Its text may depend on settings; a label does not.
+        varies: bool,
     },
+}
+
+impl Image {
+    /// Runs `f`, which makes texts of values or reads them, under the settings that texts in batches are made under.
+    ///
+    /// # Safety
+    /// May jump; `f` returns nothing with a destructor.
+    #[inline]
+    pub unsafe fn under_settings<T>(self, f: impl FnOnce() -> T) -> T {
+        // SAFETY: the caller's promise.
+        if matches!(self, Self::Text { varies: true, .. }) { unsafe { text_settings::with(f) } } else { f() }
+    }
 }
 
 /// Objects with smaller OIDs are PostgreSQL's own, and have the same OIDs everywhere (`FirstGenbkiObjectId` and up are not pinned,
@@ -71,9 +85,11 @@ pub fn of(type_oid: pg_sys::Oid, length: i16, by_value: bool) -> (Kind, Image) {
         let base = ffi::getBaseType(type_oid);
         if length == -2 || !is_portable(base) {
             let (mut input, mut output, mut parameter, mut varlena) = (pg_sys::InvalidOid, pg_sys::InvalidOid, pg_sys::InvalidOid, false);
-            ffi::getTypeInputInfo(type_oid, &mut input, &mut parameter);
-            ffi::getTypeOutputInfo(type_oid, &mut output, &mut varlena);
-            return (Kind::Text, Image::Text { input, parameter, output });
+            // A domain's rules were checked when the value was made, and may have changed since.
+            ffi::getTypeInputInfo(base, &mut input, &mut parameter);
+            ffi::getTypeOutputInfo(base, &mut output, &mut varlena);
+            let varies = ffi::get_typtype(base) as u8 != pg_sys::TYPTYPE_ENUM;
+            return (Kind::Text, Image::Text { input, parameter, output, varies });
         }
         match base {
             pg_sys::BOOLOID => (Kind::Bool, Image::Word),

@@ -54,7 +54,8 @@ impl LockedChunk {
         check_not_in_use(&self.relation, command);
     }
 
-    /// Gives the chunk an empty heap, as TRUNCATE does, its indexes too. The old one goes when the transaction commits.
+    /// Gives the chunk an empty heap, as TRUNCATE does; its indexes are built anew by [`Self::reindex`]. The old one goes when the
+    /// transaction commits, and with it what its rows keep out of line.
     pub fn empty_heap(&self) {
         let heap = self.relation.as_ptr();
         let persistence = self.relation.class().relpersistence as std::ffi::c_char;
@@ -66,6 +67,9 @@ impl LockedChunk {
             if toast != pg_sys::InvalidOid {
                 let toast = Relation::open(toast, pg_sys::AccessExclusiveLock);
                 ffi::RelationSetNewRelfilenode(toast.as_ptr(), persistence);
+                // At once: by the old index, a value of the old table would be found where another one is now.
+                let mut parameters = pg_sys::ReindexParams::default();
+                ffi::reindex_relation(toast.oid(), 0, &mut parameters);
             }
         }
         table::command_counter_increment();

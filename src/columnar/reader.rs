@@ -101,6 +101,12 @@ impl BatchReader {
         }
     }
 
+    /// Frees its memory, which goes with its parent otherwise.
+    pub fn end(self) {
+        // SAFETY: made by `new`.
+        unsafe { crate::pg::ffi::MemoryContextDelete(self.context) };
+    }
+
     /// Turns to another batch, of which it keeps a copy.
     ///
     /// # Safety
@@ -284,7 +290,7 @@ impl BatchReader {
             } else if !description.kind.is_word() {
                 let outer = pg_sys::CurrentMemoryContext;
                 pg_sys::CurrentMemoryContext = context;
-                to_datums(description, &mut reader.vector);
+                description.image.under_settings(|| to_datums(description, &mut reader.vector));
                 pg_sys::CurrentMemoryContext = outer;
             }
         }
@@ -317,9 +323,11 @@ impl BatchReader {
                     let outer = pg_sys::CurrentMemoryContext;
                     pg_sys::CurrentMemoryContext = context;
                     let base = reader.dictionary.arena.as_ptr().cast::<u8>();
-                    for offset in &reader.dictionary.offsets {
-                        reader.distinct.push(arena_datum(description, base.add(*offset as usize)));
-                    }
+                    description.image.under_settings(|| {
+                        for offset in &reader.dictionary.offsets {
+                            reader.distinct.push(arena_datum(description, base.add(*offset as usize)));
+                        }
+                    });
                     pg_sys::CurrentMemoryContext = outer;
                 }
             }

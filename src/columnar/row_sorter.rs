@@ -87,7 +87,9 @@ impl Segments {
                     self.key.push(0);
                 } else {
                     self.key.push(1);
-                    value::append_image(column.image, *values.add(column.attribute), &mut self.key);
+                    let value = *values.add(column.attribute);
+                    let value = if column.by_value { value::canonical(value, column.length) } else { value };
+                    value::append_image(column.image, value, &mut self.key);
                 }
             }
         }
@@ -160,6 +162,7 @@ impl Segments {
 #[derive(Debug, Clone, Copy)]
 pub struct OrderPart {
     attribute: usize,
+    length: i16,
     least: i64,
     greatest: i64,
     descending: bool,
@@ -177,8 +180,9 @@ impl OrderPart {
         let bits = BITS - rank_bits;
         let span = greatest.checked_sub(least)? as u64;
         let needed = u64::BITS - span.leading_zeros();
-        let descending = shape.orderby.first()?.descending;
-        Some(Self { attribute, least, greatest, descending, bits, shift: needed.saturating_sub(bits) })
+        let order = shape.orderby.first()?;
+        let (length, descending) = (shape.columns[order.column].length, order.descending);
+        Some(Self { attribute, length, least, greatest, descending, bits, shift: needed.saturating_sub(bits) })
     }
 
     /// The index of such a column among the chunk's attributes.
@@ -189,7 +193,8 @@ impl OrderPart {
         (is_integer && relation.attributes()[attribute].attnotnull).then_some(attribute)
     }
 
-    fn of(&self, value: i64) -> i64 {
+    fn of(&self, value: pg_sys::Datum) -> i64 {
+        let value = value::canonical(value, self.length).value() as i64;
         let value = value.clamp(self.least, self.greatest);
         let distance = if self.descending { self.greatest - value } else { value - self.least };
         ((distance as u64) >> self.shift) as i64
@@ -257,7 +262,7 @@ impl RowSorter {
             let first = match &self.order {
                 // More segments than were expected: the last integer is all of theirs.
                 Some(order) if rank >> (BITS - order.bits) != 0 => i64::MAX,
-                Some(order) => rank << order.bits | order.of((*values.add(order.attribute)).value() as i64),
+                Some(order) => rank << order.bits | order.of(*values.add(order.attribute)),
                 None => rank,
             };
             crate::pg::slot::clear(self.slot);

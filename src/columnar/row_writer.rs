@@ -57,11 +57,11 @@ impl RowWriter {
         }
     }
 
-    /// Writes a row.
+    /// Writes a row; returns where.
     ///
     /// # Safety
     /// The slot holds a row with the chunk's columns. May jump.
-    pub unsafe fn write(&mut self, row: *mut pg_sys::TupleTableSlot) {
+    pub unsafe fn write(&mut self, row: *mut pg_sys::TupleTableSlot) -> pg_sys::ItemPointerData {
         // SAFETY: the caller's promise; ExecCopySlot, then heap_insert as heapam_tuple_insert does.
         unsafe {
             if let Some(copy) = (*(*self.slot).tts_ops).copyslot {
@@ -72,7 +72,8 @@ impl RowWriter {
             let tuple = raw::ExecFetchSlotHeapTuple(self.slot, true, &mut should_free);
             (*tuple).t_tableOid = (*self.heap).rd_id;
             raw::heap_insert(self.heap, tuple, self.command, self.options, self.bulk);
-            (*self.slot).tts_tid = (*tuple).t_self;
+            let place = (*tuple).t_self;
+            (*self.slot).tts_tid = place;
             if !self.result.is_null() {
                 if (*self.result).ri_NumIndices > 0 {
                     raw::ExecInsertIndexTuples(
@@ -93,6 +94,7 @@ impl RowWriter {
                 raw::pfree(tuple.cast());
             }
             crate::pg::slot::clear(self.slot);
+            place
         }
     }
 

@@ -7,6 +7,18 @@ use super::image::Image;
 use super::layout::Column;
 use crate::pg::ffi::raw;
 
+/// A pass-by-value Datum as it comes out of a row. Functions may leave other bits beyond the value's length (`hashtext()` does, for one),
+/// which words must not have: they are compared as a whole.
+#[inline]
+pub fn canonical(value: pg_sys::Datum, length: i16) -> pg_sys::Datum {
+    match length {
+        1 => pg_sys::Datum::from(value.value() as i8),
+        2 => pg_sys::Datum::from(value.value() as i16),
+        4 => pg_sys::Datum::from(value.value() as i32),
+        _ => value,
+    }
+}
+
 /// The bytes that a value is to the codec.
 ///
 /// # Safety
@@ -21,7 +33,9 @@ unsafe fn bytes<'a>(image: Image, value: pg_sys::Datum) -> &'a [u8] {
                 let plain = raw::pg_detoast_datum_packed(value.cast_mut_ptr());
                 std::slice::from_raw_parts(pgrx::vardata_any(plain).cast(), pgrx::varsize_any_exhdr(plain))
             }
-            Image::Text { output, .. } => std::ffi::CStr::from_ptr(raw::OidOutputFunctionCall(output, value)).to_bytes(),
+            Image::Text { output, .. } => {
+                image.under_settings(|| std::ffi::CStr::from_ptr(raw::OidOutputFunctionCall(output, value)).to_bytes())
+            }
         }
     }
 }
@@ -111,7 +125,7 @@ pub unsafe fn datum_of_bytes(column: &Column, bytes: &[u8]) -> pg_sys::Datum {
                 let text = raw::palloc(bytes.len() + 1).cast::<u8>();
                 text.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
                 *text.add(bytes.len()) = 0;
-                raw::OidInputFunctionCall(input, text.cast(), parameter, column.typmod)
+                column.image.under_settings(|| raw::OidInputFunctionCall(input, text.cast(), parameter, column.typmod))
             }
         }
     }

@@ -29,11 +29,12 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: PostgreSQL's own arguments are handed on; no destructor is pending while the executor starts.
     unsafe {
         note_executor_start();
-        boundary(|| dml::before_start(query, flags));
+        let prepared = boundary(|| dml::before_start(query, flags));
         match PREVIOUS {
             Some(previous) => previous(query, flags),
             None => raw::standard_ExecutorStart(query, flags),
         }
+        dml::after_start(query, prepared);
         // A parallel worker holds no locks of its own; its leader has noted what is read.
         if pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 && pg_sys::ParallelWorkerNumber < 0 {
             boundary(|| {

@@ -34,6 +34,23 @@ pub unsafe fn names(array: pg_sys::Datum) -> Vec<String> {
     }
 }
 
+/// The elements of an array; NULL elements are left out. `length`, `by_value` and `align` are those of the element's type.
+///
+/// # Safety
+/// `array` is an array Datum of that type; the elements live as long as it, or in the current memory context.
+pub unsafe fn elements(array: pg_sys::Datum, length: i16, by_value: bool, align: u8) -> Vec<pg_sys::Datum> {
+    // SAFETY: the caller's promise; the arrays are palloc'd for the caller.
+    unsafe {
+        let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        let array: *mut pg_sys::ArrayType = ffi::pg_detoast_datum(array.cast_mut_ptr()).cast();
+        let element_type = (*array).elemtype;
+        ffi::deconstruct_array(array, element_type, length.into(), by_value, align as c_char, &mut elements, &mut nulls, &mut count);
+        let elements = std::slice::from_raw_parts(elements.cast_const(), count as usize);
+        let nulls = std::slice::from_raw_parts(nulls.cast_const(), count as usize);
+        elements.iter().zip(nulls).filter(|(_, null)| !**null).map(|(element, _)| *element).collect()
+    }
+}
+
 /// A `name[]` in the current memory context.
 pub fn from_names(names: &[String]) -> pg_sys::Datum {
     let mut elements: Vec<pg_sys::Datum> = names.iter().filter_map(|name| name_datum(name)).collect();

@@ -2,7 +2,8 @@
 
 use pgrx::pg_sys;
 
-use super::ffi;
+use super::guard::guard;
+use super::{ffi, text_settings};
 
 /// Runs `f` in a temporary memory context that is deleted afterwards.
 pub fn with_temporary<T>(f: impl FnOnce() -> T) -> T {
@@ -94,31 +95,11 @@ pub fn current_user() -> pg_sys::Oid {
 /// Runs `f` while output functions give text that means the same to every session, as pg_dump sees to it: dates and floats lose nothing,
 /// names have their schema.
 pub fn with_portable_text<T>(f: impl FnOnce() -> T) -> T {
-    let settings = [
-        (c"DateStyle", c"ISO, YMD"),
-        (c"IntervalStyle", c"postgres"),
-        (c"extra_float_digits", c"3"),
-        (c"search_path", c"pg_catalog"),
-        (c"bytea_output", c"hex"),
-        (c"lc_monetary", c"C"),
-    ];
-    // SAFETY: settings that any role may change; the level ends here, or with the (sub)transaction.
+    // SAFETY: the level ends here, or with the (sub)transaction.
     unsafe {
-        let level = ffi::NewGUCNestLevel();
-        for (name, value) in settings {
-            ffi::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
+        let level = guard(|| text_settings::set());
         let result = f();
-        ffi::AtEOXact_GUC(true, level);
+        guard(|| text_settings::reset(level));
         result
     }
 }

@@ -75,8 +75,10 @@ postgres! {
     fn CopyFromErrorCallback(arg: *mut c_void);
     fn CopyGetAttnums(tupDesc: TupleDesc, rel: Relation, attnamelist: *mut List) -> *mut List;
     fn CreateConstraintEntry(constraintName: *const c_char, constraintNamespace: Oid, constraintType: c_char, isDeferrable: bool, isDeferred: bool, isValidated: bool, parentConstrId: Oid, relId: Oid, constraintKey: *const i16, constraintNKeys: c_int, constraintNTotalKeys: c_int, domainId: Oid, indexRelId: Oid, foreignRelId: Oid, foreignKey: *const i16, pfEqOp: *const Oid, ppEqOp: *const Oid, ffEqOp: *const Oid, foreignNKeys: c_int, foreignUpdateType: c_char, foreignDeleteType: c_char, fkDeleteSetCols: *const i16, numFkDeleteSetCols: c_int, foreignMatchType: c_char, exclOp: *const Oid, conExpr: *mut Node, conBin: *const c_char, conIsLocal: bool, conInhCount: c_int, conNoInherit: bool, is_internal: bool) -> Oid;
+    fn CreateDestReceiver(dest: CommandDest::Type) -> *mut DestReceiver;
     fn CreateExecutorState() -> *mut EState;
     fn CreateExprContext(estate: *mut EState) -> *mut ExprContext;
+    fn CreateQueryDesc(plannedstmt: *mut PlannedStmt, sourceText: *const c_char, snapshot: Snapshot, crosscheck_snapshot: Snapshot, dest: *mut DestReceiver, params: ParamListInfo, queryEnv: *mut QueryEnvironment, instrument_options: c_int) -> *mut QueryDesc;
     fn CreateTemplateTupleDesc(natts: c_int) -> TupleDesc;
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
     fn CreateTriggerFiringOn(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool, trigger_fires_when: c_char) -> ObjectAddress;
@@ -131,6 +133,9 @@ postgres! {
     fn ExecSimpleRelationInsert(resultRelInfo: *mut ResultRelInfo, estate: *mut EState, slot: *mut TupleTableSlot);
     fn ExecStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
+    fn ExecutorEnd(queryDesc: *mut QueryDesc);
+    fn ExecutorFinish(queryDesc: *mut QueryDesc);
+    fn ExecutorStart(queryDesc: *mut QueryDesc, eflags: c_int);
     fn ExplainPropertyFloat(qlabel: *const c_char, unit: *const c_char, value: f64, ndigits: c_int, es: *mut ExplainState);
     fn ExplainPropertyInteger(qlabel: *const c_char, unit: *const c_char, value: int64, es: *mut ExplainState);
     fn ExplainPropertyText(qlabel: *const c_char, value: *const c_char, es: *mut ExplainState);
@@ -140,6 +145,7 @@ postgres! {
     fn FreeBulkInsertState(arg1: BulkInsertState);
     fn FreeExecutorState(estate: *mut EState);
     fn FreeExprContext(econtext: *mut ExprContext, isCommit: bool);
+    fn FreeQueryDesc(qdesc: *mut QueryDesc);
     fn FunctionCall1Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum) -> Datum;
     fn FunctionCall2Coll(flinfo: *mut FmgrInfo, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn GetAccessStrategy(btype: BufferAccessStrategyType::Type) -> BufferAccessStrategy;
@@ -263,6 +269,7 @@ postgres! {
     fn bms_copy(a: *const Bitmapset) -> *mut Bitmapset;
     fn bms_del_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
     fn bms_equal(a: *const Bitmapset, b: *const Bitmapset) -> bool;
+    fn bms_is_empty(a: *const Bitmapset) -> bool;
     fn bms_is_member(x: c_int, a: *const Bitmapset) -> bool;
     fn bms_is_subset(a: *const Bitmapset, b: *const Bitmapset) -> bool;
     fn bms_make_singleton(x: c_int) -> *mut Bitmapset;
@@ -282,6 +289,7 @@ postgres! {
     fn compute_parallel_worker(rel: *mut RelOptInfo, heap_pages: f64, index_pages: f64, max_workers: c_int) -> c_int;
     fn compute_partition_hash_value(partnatts: c_int, partsupfunc: *mut FmgrInfo, partcollation: *mut Oid, values: *mut Datum, isnull: *mut bool) -> uint64;
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
+    fn contain_agg_clause(clause: *mut Node) -> bool;
     fn contain_leaked_vars(clause: *mut Node) -> bool;
     fn contain_subplans(clause: *mut Node) -> bool;
     fn contain_vars_of_level(node: *mut Node, levelsup: c_int) -> bool;
@@ -315,6 +323,7 @@ postgres! {
     fn errstart(elevel: c_int, domain: *const c_char) -> bool;
     fn estimate_num_groups(root: *mut PlannerInfo, groupExprs: *mut List, input_rows: f64, pgset: *mut *mut List, estinfo: *mut EstimationInfo) -> f64;
     fn eval_const_expressions(root: *mut PlannerInfo, node: *mut Node) -> *mut Node;
+    fn execCurrentOf(cexpr: *mut CurrentOfExpr, econtext: *mut ExprContext, table_oid: Oid, current_tid: ItemPointer) -> bool;
     fn execute_attr_map_slot(attrMap: *mut AttrMap, in_slot: *mut TupleTableSlot, out_slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn exprCollation(expr: *const Node) -> Oid;
     fn exprType(expr: *const Node) -> Oid;
@@ -451,6 +460,7 @@ postgres! {
     fn nocachegetattr(tup: HeapTuple, attnum: c_int, att: TupleDesc) -> Datum;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
     fn op_input_types(opno: Oid, lefttype: *mut Oid, righttype: *mut Oid);
+    fn op_strict(opno: Oid) -> bool;
     fn palloc(size: Size) -> *mut c_void;
     fn palloc0(size: Size) -> *mut c_void;
     fn partitions_are_ordered(boundinfo: *mut PartitionBoundInfoData, live_parts: *mut Bitmapset) -> bool;
@@ -494,6 +504,7 @@ postgres! {
     fn set_config_option(name: *const c_char, value: *const c_char, context: GucContext::Type, source: GucSource::Type, action: GucAction::Type, changeVal: bool, elevel: c_int, is_reload: bool) -> c_int;
     fn set_deparse_context_plan(dpcontext: *mut List, plan: *mut Plan, ancestors: *mut List) -> *mut List;
     fn set_opfuncid(opexpr: *mut OpExpr);
+    fn set_sa_opfuncid(opexpr: *mut ScalarArrayOpExpr);
     fn simple_heap_delete(relation: Relation, tid: ItemPointer);
     fn simple_heap_update(relation: Relation, otid: ItemPointer, tup: HeapTuple);
     fn slot_getallattrs(slot: *mut TupleTableSlot);
@@ -519,6 +530,7 @@ postgres! {
     fn timestamp_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn tlist_member(node: *mut Expr, targetlist: *mut List) -> *mut TargetEntry;
+    fn toast_flatten_tuple(tup: HeapTuple, tupleDesc: TupleDesc) -> HeapTuple;
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;

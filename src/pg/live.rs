@@ -9,6 +9,9 @@ use super::ffi::raw;
 use super::guard::guard;
 use super::relation::Relation;
 
+/// Memory (bytes) that what is left behind may take before it is freed: rows may be large.
+const MOST_SCRAPS: usize = 1 << 20;
+
 /// What a scan found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
@@ -56,7 +59,7 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
                         pg_sys::CurrentMemoryContext = scraps;
                         each(slot);
                         pg_sys::CurrentMemoryContext = outer;
-                        if found.rows.is_multiple_of(256) {
+                        if found.rows.is_multiple_of(256) || (*scraps).mem_allocated > MOST_SCRAPS {
                             raw::MemoryContextReset(scraps);
                         }
                     }

@@ -51,5 +51,6 @@ pub mod standby;
 pub mod statistics;
 pub mod syscache;
 pub mod table;
+pub mod text_settings;
 pub mod trigger;
 pub mod typecache;

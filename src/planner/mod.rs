@@ -60,8 +60,11 @@ pub unsafe fn add_scan_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::R
         }
         if (*rel).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL && (*entry).relkind as u8 == b'r' {
             ordered::add_bucket_paths(root, rel);
-        } else if (*entry).relkind as u8 == b'p' && guc::enable_chunkwise_aggregation() && cache::find((*entry).relid).is_some() {
-            chunkwise::consider(root, rel);
+        } else if (*entry).relkind as u8 == b'p' && cache::find((*entry).relid).is_some() {
+            ordered::add_appended_paths(root, rel);
+            if guc::enable_chunkwise_aggregation() {
+                chunkwise::consider(root, rel);
+            }
         }
     }
 }

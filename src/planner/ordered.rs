@@ -229,6 +229,10 @@ unsafe fn append_of(root: *mut pg_sys::PlannerInfo, merge: *mut pg_sys::MergeApp
             -1.0,
         );
         (*append).path.pathtarget = (*merge).path.pathtarget;
+        // PostgreSQL counts the start of all inputs. Only the first one's comes before the first row, and few queries with a LIMIT go on.
+        if let Some(first) = list::pointers::<pg_sys::Path>((*append).subpaths).first() {
+            (*append).path.startup_cost = (**first).startup_cost;
+        }
         Some(append.cast())
     }
 }

@@ -7,6 +7,7 @@ use tsc_codec::VECTOR_ROWS;
 
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
+use crate::columnar::row_id;
 use crate::pg::ffi::{self, raw};
 use crate::pg::{list, node};
 
@@ -233,7 +234,7 @@ impl Columns {
             unsafe {
                 match *kind {
                     Special::Ctid => {
-                        *self.ctid = tid_of(batch.tid(), row);
+                        *self.ctid = row_id::of(batch.tid(), row);
                         let ctid = pg_sys::Datum::from(&raw const *self.ctid);
                         self.set(index, ctid);
                     }
@@ -285,15 +286,6 @@ unsafe fn missing(chunk: pg_sys::TupleDesc, number: i32) -> (pg_sys::Datum, bool
         let value = if attribute.attisdropped { pg_sys::Datum::null() } else { raw::getmissingattr(chunk, number, &mut is_null) };
         (value, is_null)
     }
-}
-
-/// Where a row of a batch seems to lie: beyond all blocks that a heap can have in practice.
-fn tid_of(batch: pg_sys::ItemPointerData, row: usize) -> pg_sys::ItemPointerData {
-    let block = u64::from(batch.ip_blkid.bi_hi) << 16 | u64::from(batch.ip_blkid.bi_lo);
-    let number = (block << 9 | u64::from(batch.ip_posid) & 0x1ff) << 13 | row as u64;
-    let block = 0x8000_0000 | (number >> 16) as u32;
-    let ip_blkid = pg_sys::BlockIdData { bi_hi: (block >> 16) as u16, bi_lo: block as u16 };
-    pg_sys::ItemPointerData { ip_blkid, ip_posid: number as u16 }
 }
 
 /// The attribute number of each column of the scan tuple.

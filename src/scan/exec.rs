@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 
 use super::batches::Batches;
 use super::columns::Columns;
+use super::firsts::Group;
 use super::key::Key;
 use super::merge::Merge;
 use super::ordered::{self, OrderedRows};
@@ -247,7 +248,13 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
             return Ok(());
         }
         let keys = Key::all(&sorts, &columns::attributes(plan), layout, (*desc).attrs.as_slice((*desc).natts as usize))?;
-        state.node.merge = keep(estate, Merge::new(batches, keys, distinct, (*estate).es_snapshot, slot));
+        let mut merge = Merge::new(batches, keys, distinct, (*estate).es_snapshot, slot);
+        if (*plan).scan.plan.qual.is_null()
+            && let [_, high, low] = ints_of(plan)[..]
+        {
+            merge.join(Group::join(estate, u64::from(high as u32) << 32 | u64::from(low as u32)));
+        }
+        state.node.merge = keep(estate, merge);
         state.node.batches = &raw mut (*state.node.merge).base;
     }
     Ok(())

@@ -110,6 +110,25 @@ impl Key {
         }
     }
 
+    /// A number that is smaller for what comes first: equal numbers say nothing.
+    #[inline]
+    pub fn rank(&self, value: Option<pg_sys::Datum>) -> u64 {
+        let ascending = match (value, self.order) {
+            (None, _) => return if self.sort.nulls_first { 0 } else { u64::MAX },
+            (Some(value), Order::Signed) => (value.value() as u64) ^ SIGN,
+            (Some(value), Order::Float8) => float_rank(f64::from_bits(value.value() as u64)),
+            (Some(value), Order::Float4) => float_rank(f32::from_bits(value.value() as u32).into()),
+            // Between the NULLs.
+            _ => return 1,
+        };
+        if self.sort.descending { !ascending } else { ascending }
+    }
+
+    /// True if equal ranks mean equal values.
+    pub fn has_exact_rank(&self) -> bool {
+        matches!(self.order, Order::Signed) && !self.is_nullable
+    }
+
     /// A copy of a value in the current memory context.
     ///
     /// # Safety
@@ -124,11 +143,11 @@ impl Key {
     /// # Safety
     /// Bounds of the key. May jump.
     pub unsafe fn compare_bounds(&self, one: Bound, other: Bound) -> Ordering {
-        // SAFETY: the caller's promise.
         match (one, other) {
             (Bound::Any, Bound::Any) => Ordering::Equal,
             (Bound::Any, _) => Ordering::Less,
             (_, Bound::Any) => Ordering::Greater,
+            // SAFETY: the caller's promise.
             _ => unsafe { self.compare(one.value(), other.value()) },
         }
     }
@@ -145,6 +164,14 @@ impl Key {
     pub fn is_segment(&self) -> bool {
         self.is_segment
     }
+}
+
+const SIGN: u64 = 1 << 63;
+
+/// All NaNs are equal, and so are both zeros.
+fn float_rank(value: f64) -> u64 {
+    let bits = if value.is_nan() { f64::NAN.to_bits() & !SIGN } else { (value + 0.0).to_bits() };
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
 impl Bound {

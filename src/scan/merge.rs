@@ -4,18 +4,27 @@
 //! left, so that a query with a LIMIT opens few. Should so many have to be open at once that memory runs out, all rows that are left are
 //! sorted by PostgreSQL's tuplesort instead.
 
+mod heap;
+mod runs;
+mod sorted;
+
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
 use super::batches::Batches;
+use super::firsts::Group;
 use super::key::{Bound, Key, compare_rows};
-use super::run::{Run, Way};
+use super::run::{Run, Size, Way};
 use crate::columnar::filter::Verdict;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
 use crate::pg::slot;
 use crate::pg::sort::{SortKey, Sorter};
+
+/// Open batches may take so many bytes whatever `work_mem` is: sorting all rows instead costs far more.
+const MIN_MEMORY: usize = 128 << 20;
 
 /// A batch that has not been opened.
 #[derive(Clone, Copy)]
@@ -30,6 +39,13 @@ struct Entry {
     all: bool,
 }
 
+/// An open batch in the heap.
+struct Open {
+    /// The rank of its row's first key: mostly all that has to be compared.
+    rank: u64,
+    run: Box<Run>,
+}
+
 /// An ordered scan of batches.
 pub struct Merge {
     /// The scan.
@@ -38,6 +54,12 @@ pub struct Merge {
     pub keys: Vec<Key>,
     /// Only the first row of those that agree on so many keys is wanted; 0 if all are.
     distinct: usize,
+    /// The scans that want first rows together.
+    group: Option<Rc<Group>>,
+    /// What this one tells the others.
+    sure: Vec<Bound>,
+    /// Ranks are all that there is to compare.
+    rank_decides: bool,
     /// The way to read a batch of one segment.
     way: Way,
     snapshot: pg_sys::Snapshot,
@@ -52,7 +74,8 @@ pub struct Merge {
     /// The next one last.
     entries: Vec<Entry>,
     /// A heap, the row that comes first on top.
-    open: Vec<Box<Run>>,
+    open: Vec<Open>,
+    #[expect(clippy::vec_box, reason = "a run that is open is in a box, and comes here in it")]
     spare: Vec<Box<Run>>,
     /// The top's row was looked at.
     is_used: bool,
@@ -97,11 +120,14 @@ impl Merge {
         unsafe {
             let desc = ffi::CreateTupleDescCopy((*base.scan.relation()).rd_att);
             Self {
+                rank_decides: keys.len() == 1 && keys[0].has_exact_rank(),
                 way: way(&base, &keys),
                 sorted_key: vec![None; keys.len()],
                 base,
                 keys,
                 distinct,
+                group: None,
+                sure: Vec::new(),
                 snapshot,
                 slot: ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsBufferHeapTuple),
                 target,
@@ -122,10 +148,20 @@ impl Merge {
         }
     }
 
+    /// Joins scans that want first rows together. Only if the filter is all that decides on rows.
+    pub fn join(&mut self, group: Rc<Group>) {
+        if self.distinct > 0 && self.distinct < self.keys.len() {
+            self.group = Some(group);
+        }
+    }
+
     /// Has the scan begin anew.
     pub fn restart(&mut self) {
         self.base.restart();
-        self.spare.append(&mut self.open);
+        if let Some(group) = &self.group {
+            group.clear();
+        }
+        self.release();
         self.entries.clear();
         self.bounds.clear();
         self.is_used = false;
@@ -183,7 +219,7 @@ impl Merge {
 
     /// The keys of the row that it stands on.
     pub fn key(&self) -> &[Option<pg_sys::Datum>] {
-        if self.sorter.is_some() { &self.sorted_key } else { self.open.first().map_or(&[], |run| &run.key) }
+        if self.sorter.is_some() { &self.sorted_key } else { self.open.first().map_or(&[], |top| &top.run.key) }
     }
 
     /// Writes the row that it stands on to the scan slot's arrays.
@@ -194,9 +230,9 @@ impl Merge {
         // SAFETY: the caller's promise. A sorted row is there already.
         unsafe {
             if self.sorter.is_none()
-                && let Some(run) = self.open.first_mut()
+                && let Some(top) = self.open.first_mut()
             {
-                run.fill(&mut self.base.columns);
+                top.run.fill(&mut self.base.columns);
             }
         }
     }
@@ -266,8 +302,36 @@ impl Merge {
             }
             let (keys, bounds) = (&self.keys, &self.bounds);
             self.entries.sort_unstable_by(|one, other| compare_entries(keys, bounds, other, one));
+            self.tell();
         }
         self.is_started = true;
+    }
+
+    /// Tells the others which rows are sure to come.
+    unsafe fn tell(&mut self) {
+        let Some(group) = &self.group else { return };
+        let distinct = self.distinct;
+        self.sure.clear();
+        for entry in self.entries.iter().rev() {
+            if !entry.all || entry.constant < distinct || entry.count <= distinct {
+                continue;
+            }
+            let bounds = &self.bounds[entry.first..][..=distinct];
+            if matches!(bounds[distinct], Bound::Any) {
+                continue;
+            }
+            // The first one of each comes first.
+            let last = self.sure.len().checked_sub(distinct + 1).map(|at| &self.sure[at..]);
+            // SAFETY: as for `advance`.
+            let is_new = last.is_none_or(|last| unsafe {
+                (0..distinct).any(|index| self.keys[index].compare_bounds(last[index], bounds[index]) != Ordering::Equal)
+            });
+            if is_new {
+                self.sure.extend_from_slice(bounds);
+            }
+        }
+        // SAFETY: as for `advance`.
+        unsafe { group.add(&self.keys, distinct, &self.sure) };
     }
 
     /// Moves on among the open batches, and opens those that may have the next row. False at the end, or when memory ran out.
@@ -279,8 +343,12 @@ impl Merge {
                 if self.top_is_done() {
                     self.close_top();
                 } else {
-                    let filter = &mut self.base.filter;
-                    let more = self.open.first_mut().is_some_and(|run| run.advance(filter));
+                    let (filter, key) = (&mut self.base.filter, &self.keys[0]);
+                    let more = self.open.first_mut().is_some_and(|top| {
+                        let more = top.run.advance(filter);
+                        top.rank = key.rank(top.run.key[0]);
+                        more
+                    });
                     if more { self.sift_down(0) } else { self.close_top() }
                 }
             }
@@ -307,12 +375,13 @@ impl Merge {
     /// True if all further rows of the top agree with the last one where rows have to differ.
     unsafe fn top_is_done(&self) -> bool {
         // SAFETY: as for `advance`.
-        self.has_seen && self.open.first().is_some_and(|run| run.constant >= self.distinct) && unsafe { !self.is_wanted() }
+        self.has_seen && self.open.first().is_some_and(|top| top.run.constant >= self.distinct) && unsafe { !self.is_wanted() }
     }
 
-    /// True if the top's row comes before all rows of a batch.
+    /// True if the top's row may come before all rows of a batch.
     unsafe fn is_after_top(&self, entry: &Entry) -> bool {
         let Some(top) = self.open.first() else { return false };
+        let top = &top.run;
         for index in 0..entry.count {
             let bound = self.bounds[entry.first + index];
             if matches!(bound, Bound::Any) {
@@ -325,200 +394,36 @@ impl Merge {
                 Ordering::Equal => {}
             }
         }
-        false
+        // Among equals any may come first.
+        entry.count == self.keys.len()
     }
 
     /// True for a batch of which all rows agree with the last one where rows have to differ.
     unsafe fn is_unwanted(&self, entry: &Entry) -> bool {
-        if !self.has_seen || entry.constant < self.distinct {
+        if self.distinct == 0 || entry.constant < self.distinct {
             return false;
         }
-        let bounds = &self.bounds[entry.first..];
+        let bounds = &self.bounds[entry.first..][..entry.count];
         // SAFETY: as for `advance`.
-        (0..self.distinct).all(|index| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal)
-    }
-
-    /// Opens a batch, and puts it into the heap if it has rows.
-    unsafe fn open(&mut self, entry: &Entry) {
-        // SAFETY: as for `advance`. The batch was visible to the snapshot, and is still.
-        unsafe {
-            // It is nowhere but in the heap, whatever jumps.
-            let run = match self.spare.pop() {
-                Some(run) => run,
-                None => self.new_run(),
-            };
-            self.open.push(run);
-            let last = self.open.len() - 1;
-            let run: *mut Run = &raw mut *self.open[last];
-            self.read(entry, &mut (*run).reader);
-            let is_natural = (*run).reader.is_single() || self.base.layout.segments == 0;
-            let way = if is_natural { self.way } else { Way::Sorted };
-            (*run).constant = entry.constant;
-            self.base.counters.read += 1;
-            (*run).begin(way, entry.all, &mut self.base.filter, &self.keys);
-            if (*run).advance(&mut self.base.filter) {
-                self.sift_up(last);
-            } else if let Some(run) = self.open.pop() {
-                self.spare.push(run);
-            }
+        if self.group.as_ref().is_some_and(|group| unsafe { group.surpasses(&self.keys, self.distinct, bounds) }) {
+            return true;
         }
-    }
-
-    #[cold]
-    unsafe fn new_run(&self) -> Box<Run> {
-        // SAFETY: nothing with a destructor is pending.
-        unsafe {
-            boundary(|| {
-                Ok(crate::pg::context::with_context(self.context, || Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns))))
-            })
-        }
-    }
-
-    unsafe fn read(&self, entry: &Entry, reader: &mut crate::columnar::reader::BatchReader) {
-        // SAFETY: as for `open`; the table's access method is the heap's.
-        unsafe {
-            let relation = self.base.scan.relation();
-            let mut tid = entry.tid;
-            let fetch = (*(*relation).rd_tableam).tuple_fetch_row_version;
-            if !fetch.is_some_and(|fetch| fetch(relation, &mut tid, self.snapshot, self.slot)) {
-                boundary(|| Err::<(), _>(crate::error::Error::internal("a batch is gone while a query reads it")));
-            }
-            reader.open(raw::ExecFetchSlotHeapTuple(self.slot, false, std::ptr::null_mut()), (*relation).rd_att);
-            slot::clear(self.slot);
-        }
-    }
-
-    unsafe fn close_top(&mut self) {
-        if self.open.is_empty() {
-            return;
-        }
-        let run = self.open.swap_remove(0);
-        self.spare.push(run);
-        if !self.open.is_empty() {
-            // SAFETY: as for `advance`.
-            unsafe { self.sift_down(0) };
-        }
-    }
-
-    unsafe fn comes_first(&self, one: usize, other: usize) -> bool {
         // SAFETY: as for `advance`.
-        unsafe { compare_rows(&self.keys, &self.open[one].key, &self.open[other].key) == Ordering::Less }
+        let is_seen = |index: usize| unsafe { self.keys[index].compare(bounds[index].value(), self.seen[index]) } == Ordering::Equal;
+        self.has_seen && (0..self.distinct).all(is_seen)
     }
 
-    unsafe fn sift_up(&mut self, mut at: usize) {
-        // SAFETY: as for `advance`.
-        while at > 0 && unsafe { self.comes_first(at, (at - 1) / 2) } {
-            self.open.swap(at, (at - 1) / 2);
-            at = (at - 1) / 2;
-        }
-    }
-
-    unsafe fn sift_down(&mut self, mut at: usize) {
-        // SAFETY: as for `advance`.
-        unsafe {
-            loop {
-                let mut first = at;
-                for child in [2 * at + 1, 2 * at + 2] {
-                    if child < self.open.len() && self.comes_first(child, first) {
-                        first = child;
-                    }
-                }
-                if first == at {
-                    return;
-                }
-                self.open.swap(at, first);
-                at = first;
-            }
-        }
-    }
-
-    /// True if the open batches take more memory than a hash table may.
+    /// True if the open batches of all scans take more memory than a hash table may.
     fn is_too_large(&self) -> bool {
         // SAFETY: a setting.
         let limit = unsafe { ffi::raw::get_hash_memory_limit() };
-        // They are alike mostly, so most are not looked at.
-        self.open.len() > 1 && self.open.last().map_or(0, |run| run.size()) * self.open.len() > limit
+        self.open.len() > 1 && Size::total() > limit.max(MIN_MEMORY)
     }
 
-    /// Sorts all rows that were not handed on.
-    #[cold]
-    unsafe fn sort_rest(&mut self) {
-        // SAFETY: as for `advance`.
-        unsafe {
-            self.begin_sort();
-            while let Some(run) = self.open.pop() {
-                self.spare.push(run);
-                self.push_all();
-            }
-            while let Some(entry) = self.entries.pop() {
-                let Some(run) = self.spare.last_mut() else { break };
-                let run: *mut Run = &raw mut **run;
-                self.read(&entry, &mut (*run).reader);
-                self.base.counters.read += 1;
-                (*run).begin(Way::Forward, entry.all, &mut self.base.filter, &self.keys);
-                if (*run).advance(&mut self.base.filter) {
-                    self.push_all();
-                }
-            }
-            self.spare.truncate(1);
-            boundary(|| {
-                if let Some(sorter) = &mut self.sorter {
-                    sorter.sort();
-                }
-                Ok(())
-            });
-        }
-    }
-
-    unsafe fn begin_sort(&mut self) {
-        // SAFETY: nothing with a destructor is pending; the slot lives as long as the node.
-        unsafe {
-            boundary(|| {
-                let key = |key: &Key| SortKey {
-                    attribute: key.position as i16 + 1,
-                    descending: key.sort.descending,
-                    nulls_first: key.sort.nulls_first,
-                };
-                let keys: Vec<SortKey> = self.keys.iter().map(key).collect();
-                let desc = (*self.target).tts_tupleDescriptor;
-                let sorter = crate::pg::context::with_context(self.context, || Sorter::on(desc, &keys, pg_sys::work_mem))?;
-                self.sorter = Some(sorter);
-                Ok(())
-            });
-        }
-    }
-
-    /// Hands the row that the last spare run stands on, and all after it, to the sorter.
-    unsafe fn push_all(&mut self) {
-        let (Some(run), Some(sorter)) = (self.spare.last_mut(), &mut self.sorter) else { return };
-        // SAFETY: as for `advance`.
-        unsafe {
-            loop {
-                if pg_sys::InterruptPending != 0 {
-                    raw::ProcessInterrupts();
-                }
-                slot::clear(self.target);
-                run.fill(&mut self.base.columns);
-                raw::ExecStoreVirtualTuple(self.target);
-                sorter.push(self.target);
-                if !run.advance(&mut self.base.filter) {
-                    return;
-                }
-            }
-        }
-    }
-
-    unsafe fn advance_sorted(&mut self) -> bool {
-        // SAFETY: as for `advance`; the sorter's rows are like the target.
-        unsafe {
-            let Some(row) = self.sorter.as_mut().and_then(|sorter| sorter.next()) else { return false };
-            let width = (*(*row).tts_tupleDescriptor).natts as usize;
-            std::ptr::copy_nonoverlapping((*row).tts_values, (*self.target).tts_values, width);
-            std::ptr::copy_nonoverlapping((*row).tts_isnull, (*self.target).tts_isnull, width);
-            for (key, value) in self.keys.iter().zip(&mut self.sorted_key) {
-                *value = (!*(*row).tts_isnull.add(key.position)).then(|| *(*row).tts_values.add(key.position));
-            }
-            true
+    /// Closes all batches, and frees what they took.
+    fn release(&mut self) {
+        for run in self.open.drain(..).map(|open| open.run).chain(self.spare.drain(..)) {
+            run.end();
         }
     }
 

@@ -9,6 +9,7 @@ mod epq;
 mod estimate;
 mod exec;
 mod explain;
+mod firsts;
 mod key;
 mod merge;
 mod only;

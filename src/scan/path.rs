@@ -177,7 +177,12 @@ impl Chunk {
             };
             cost::add_order(self.root, &mut (*path).path, &work);
             (*path).path.pathkeys = order.pathkeys;
-            let flags = ffi::lappend_int(std::ptr::null_mut(), sorted.is_none().into());
+            let mut flags = ffi::lappend_int(std::ptr::null_mut(), sorted.is_none().into());
+            if distinct > 0 {
+                // What tells the scans of one query from those of another in the same statement.
+                let number = self.root as u64;
+                flags = ffi::lappend_int(ffi::lappend_int(flags, (number >> 32) as i32), number as i32);
+            }
             (*path).custom_private = list::from_pointers([order::to_list(&order.columns, distinct), flags]);
             ffi::add_path(self.rel, path.cast());
         }

@@ -2,7 +2,8 @@
 //!
 //! The scan tuple (`custom_scan_tlist`) holds the columns of the relation's target, as the row part's plan hands them on, then those that
 //! only conditions need. Conditions on vectors are `custom_exprs`. The private data is empty, or an order (`order::to_list`) and a list
-//! of integers: whether the rows of the row part have to be sorted.
+//! of integers: whether the rows of the row part have to be sorted, and, if only first rows are wanted, a number that all scans of a
+//! query share.
 
 use pgrx::pg_sys::{self, NodeTag};
 

@@ -1,5 +1,6 @@
 //! An open batch of an ordered scan: its rows in the order that is wanted, each decoded when it is reached.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -36,6 +37,32 @@ struct Sorted {
     next: usize,
 }
 
+thread_local! {
+    static TOTAL: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Roughly the memory of a run in bytes, counted as long as it is there.
+#[derive(Default)]
+pub struct Size(usize);
+
+impl Size {
+    /// The memory of all runs of this process.
+    pub fn total() -> usize {
+        TOTAL.get()
+    }
+
+    fn set(&mut self, size: usize) {
+        TOTAL.set(TOTAL.get() + size - self.0);
+        self.0 = size;
+    }
+}
+
+impl Drop for Size {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// An open batch.
 pub struct Run {
     /// The batch.
@@ -59,6 +86,7 @@ pub struct Run {
     sorted: Sorted,
     /// Holds copies of sorted rows' values.
     context: pg_sys::MemoryContext,
+    size: Size,
 }
 
 impl Run {
@@ -89,6 +117,7 @@ impl Run {
             loaded: usize::MAX,
             sorted: Sorted::default(),
             context,
+            size: Size::default(),
         }
     }
 
@@ -106,6 +135,7 @@ impl Run {
             // SAFETY: the caller's promise.
             unsafe { self.sort(filter, keys) };
         }
+        self.measure();
     }
 
     /// Moves to the next row; false at the end.
@@ -198,6 +228,7 @@ impl Run {
                     output.load(&mut self.reader, self.vector);
                 }
                 self.loaded = self.vector;
+                self.measure();
             }
             for output in &self.outputs {
                 columns.put(output.index, output.value(self.row));
@@ -280,11 +311,19 @@ impl Run {
         true
     }
 
-    /// Roughly the memory that it holds, in bytes.
-    pub fn size(&self) -> usize {
-        let columns = self.key.len() + self.outputs.len();
+    /// Notes roughly the memory that it holds.
+    fn measure(&mut self) {
+        let outputs = if self.loaded == usize::MAX { 0 } else { self.outputs.len() };
+        let columns = self.key.len() + outputs;
         let values = self.sorted.values.len() * size_of::<Option<pg_sys::Datum>>() * 2;
         // A vector and its block for each column.
-        values + columns * (VECTOR_ROWS * 8 + 8192)
+        self.size.set(values + columns * (VECTOR_ROWS * 8 + 6144) + 8192);
+    }
+
+    /// Frees it.
+    pub fn end(self) {
+        self.reader.end();
+        // SAFETY: made by `new`.
+        unsafe { ffi::MemoryContextDelete(self.context) };
     }
 }

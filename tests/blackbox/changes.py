@@ -25,17 +25,17 @@ def fill(server, database="postgres", devices=4, rows=800):
 
 
 def change(chance, device, number):
-    """A statement on {table} that changes rows of the device."""
+    """A statement on {table} that changes rows of the device; an id has one row at most, so none of them fails."""
     low = chance.randrange(400)
     return chance.choice([
-        f"INSERT INTO {{table}} {ROWS.format(device=device, first=1000 + number * 20, last=1000 + number * 20 + chance.randrange(1, 20))} ON CONFLICT DO NOTHING",
+        f"INSERT INTO {{table}} {ROWS.format(device=device, first=10**6 + number * 20, last=10**6 + number * 20 + chance.randrange(1, 20))} ON CONFLICT DO NOTHING",
         f"INSERT INTO {{table}} SELECT t, dev, id, -1, 'again' FROM twin WHERE dev = {device} AND t BETWEEN {low} AND {low + 40} ON CONFLICT (dev, id, t) DO UPDATE SET v = {number}, s = excluded.s",
         f"UPDATE {{table}} SET v = v + 1 WHERE dev = {device} AND t BETWEEN {low} AND {low + chance.choice([1, 30, 300])}",
         f"UPDATE {{table}} SET s = 'u{number}' WHERE dev = {device} AND id % 17 = {number % 17}",
         f"UPDATE {{table}} SET t = (t + 150) % 400 WHERE dev = {device} AND id % 23 = {number % 23}",
         f"DELETE FROM {{table}} WHERE dev = {device} AND id % 41 = {number % 41}",
         f"DELETE FROM {{table}} WHERE dev = {device} AND t BETWEEN {low} AND {low + 5}",
-        f"MERGE INTO {{table}} AS x USING (SELECT g, g % 400 AS t FROM generate_series({number}, {number + 20}) AS g) AS q ON x.dev = {device} AND x.id = q.g AND x.t = q.t"
+        f"MERGE INTO {{table}} AS x USING (SELECT g, g % 400 AS t FROM generate_series({number % 900}, {number % 900 + 20}) AS g) AS q ON x.dev = {device} AND x.id = q.g"
         f" WHEN MATCHED THEN UPDATE SET v = 0 WHEN NOT MATCHED THEN INSERT VALUES (q.t, {device}, q.g, 1, NULL)",
     ])
 

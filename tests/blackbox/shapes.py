@@ -42,7 +42,7 @@ class Shapes:
         return "(" + self.simple(self.column(), alias) + ")"
 
     def row_condition(self, alias):
-        a, b = (self.column(lambda type: type in INTEGERS) for _ in range(2))
+        a, b = (self.column(lambda type: type in SUMMED) for _ in range(2))
         if not a:
             return "true"
         type = self.columns[a]
@@ -91,7 +91,7 @@ class Shapes:
             return [f"{x} < now()", f"{x} = '2024-03-01'", f"{x} < date '2024-03-02'", f"{x} >= timestamp '2024-03-01 00:00:01'", f"{x} > timestamptz '2024-03-01 00:00+01'",
                     f"{x} > 'infinity'", f"{x} = '-infinity'", f"isfinite({x})", f"extract(dow FROM {x}) = 5"]
         if type.startswith("numeric"):
-            return [f"{x} = 1", f"{x} > 0.5::float8", f"{x} = 'NaN'", f"trunc({x}) = {x}", f"{x} IN (0, 1)"]
+            return [f"{x} = 1", f"{x} > 0.5", f"{x} = 'NaN'", f"trunc({x}) = {x}", f"{x} IN (0, 1)"]
         if type == "jsonb":
             return [f"{x} @> '{{\"a\": 1}}'", f"{x} ->> 'a' = '1'", f"{x} ? 'a'", f"{x} -> 'b' IS NOT NULL", f"jsonb_typeof({x}) = 'object'"]
         if type.endswith("[]"):

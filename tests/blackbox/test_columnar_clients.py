@@ -63,7 +63,7 @@ def test_ruby_gem(db):
     db.execute("CREATE TABLE events (identifier text NOT NULL, payload jsonb, created_at timestamptz NOT NULL)")
     db.execute("SELECT create_hypertable('events', 'created_at', chunk_time_interval => INTERVAL '1 day')")
     db.execute("ALTER TABLE events SET (timescaledb.compress, timescaledb.compress_orderby = 'created_at', timescaledb.compress_segmentby = 'identifier')")
-    db.execute("INSERT INTO events SELECT 'sign_' || g % 3, jsonb_build_object('n', g), %s + g * interval '1 hour' FROM generate_series(0, 99) AS g", (START,))
+    db.execute("INSERT INTO events SELECT 'sign_' || g %% 3, jsonb_build_object('n', g), %s + g * interval '1 hour' FROM generate_series(0, 99) AS g", (START,))
     chunks = db.execute("SELECT * FROM timescaledb_information.chunks WHERE hypertable_name = 'events' AND NOT is_compressed ORDER BY range_start")
     names = [column.name for column in chunks.description]
     for row in chunks.fetchall():

@@ -41,7 +41,7 @@ class Session(threading.Thread):
                 if self.number == 0 or self.chance.random() < 0.3:
                     changes.change_form(connection, self.chance)
                 else:
-                    statement = changes.change(self.chance, self.number, number % 900)
+                    statement = changes.change(self.chance, self.number, number)
                     for table in ("m", "twin"):
                         connection.execute(statement.format(table=table))
                 connection.execute("INSERT INTO done VALUES (%s, %s)", (self.number, number))

@@ -146,11 +146,9 @@ class ColumnarScript(Script):
         return Step(f"CLOSE {name}" if self.pick(True, False) else f"FETCH ALL FROM {name}")
 
     def current_of(self):
-        if self.open or not self.moves:
-            return self.lock()
+        """Rows that a cursor stands on."""
         change = self.pick("UPDATE t SET v = 42 WHERE CURRENT OF k", "DELETE FROM t WHERE CURRENT OF k")
-        self.steps += [Step("BEGIN"), Step(f"DECLARE k CURSOR FOR SELECT id, time FROM t WHERE id = {self.some_id()} FOR UPDATE"), Step("FETCH FROM k", vague=True), Step(change, vague=True)]
-        return Step("COMMIT")
+        return Step(f"DO $$ DECLARE k CURSOR FOR SELECT id, time FROM t WHERE {self.condition()} FOR UPDATE; BEGIN FOR r IN k LOOP {change}; END LOOP; END $$", vague=True)
 
     def query(self):
         if self.random.random() < 0.2:

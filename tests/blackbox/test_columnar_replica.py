@@ -12,7 +12,7 @@ ALTER TABLE c SET (timescaledb.compress, timescaledb.compress_segmentby = 'dev',
 INSERT INTO c SELECT g, g % 3, g / 4.0, 's' || g % 10 FROM generate_series(0, 3999) AS g;
 """
 QUERIES = ["SELECT count(*), sum(v), min(t), max(t), count(s) FROM c", "SELECT dev, count(*), sum(v) FROM c WHERE s = 's3' GROUP BY dev ORDER BY dev",
-           "SELECT * FROM c WHERE dev = 1 AND t BETWEEN 900 AND 1100 ORDER BY t", "SELECT t FROM c ORDER BY t DESC LIMIT 5", "SELECT count(*) FROM c WHERE t % 7 = 0 OR s IS NULL",
+           "SELECT t, dev, v, s FROM c WHERE dev = 1 AND t BETWEEN 900 AND 1100 ORDER BY t", "SELECT t FROM c ORDER BY t DESC LIMIT 5", "SELECT count(*) FROM c WHERE t % 7 = 0 OR s IS NULL",
            "SELECT md5(string_agg(c::text, ',' ORDER BY t, dev)) FROM c", "SELECT count(*) FILTER (WHERE is_compressed), count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'c'"]
 STATES = ["SELECT compress_chunk(c) FROM show_chunks('c') AS c", "UPDATE c SET v = v + 1 WHERE dev = 1 AND t < 500", "DELETE FROM c WHERE t % 13 = 0",
           "INSERT INTO c SELECT g, 7, 1, NULL FROM generate_series(0, 4500, 10) AS g", "SELECT compress_chunk(c, recompress => true) FROM show_chunks('c') AS c",

@@ -135,17 +135,17 @@ def test_long_values(server, types, session):
     """Values that lie in a TOAST table, compressible and not, and batches that would be too large."""
     table(session, ", a text, b bytea, c jsonb, d text[], e text")
     session.execute("ALTER TABLE t ALTER COLUMN e SET STORAGE EXTERNAL")
-    session.execute("""
+    session.execute(f"""
         INSERT INTO t SELECT timestamptz '2024-03-01+00' + g * interval '1 second', g % 3, repeat(md5(g::text), 3200), decode(string_agg(md5(g || '-' || i), ''), 'hex'),
           jsonb_build_object('k', repeat('x', 5000), 'n', g), ARRAY[repeat('y', 9000), NULL, g::text], repeat('z' || g, 1500)
-        FROM generate_series(1, 300) AS g, generate_series(1, 700) AS i GROUP BY g""")
+        FROM generate_series(1, {300 if SOAK else 90}) AS g, generate_series(1, 700) AS i GROUP BY g""")
     there_and_back(session, server, types)
 
 
 def test_a_value_of_many_megabytes(server, types, session):
     table(session, ", a text, b bytea")
-    session.execute("INSERT INTO t SELECT timestamptz '2024-03-01+00' + g * interval '1 second', g, repeat('abcdefghij' || g, 1000000), NULL FROM generate_series(1, 3) AS g")
-    session.execute("INSERT INTO t SELECT timestamptz '2024-03-02+00', 1, NULL, decode(string_agg(md5(i::text), ''), 'hex') FROM generate_series(1, 150000) AS i")
+    session.execute("INSERT INTO t SELECT timestamptz '2024-03-01+00' + g * interval '1 second', g, repeat('abcdefghij' || g, 500000), NULL FROM generate_series(1, 3) AS g")
+    session.execute("INSERT INTO t SELECT timestamptz '2024-03-02+00', 1, NULL, decode(string_agg(md5(i::text), ''), 'hex') FROM generate_series(1, 60000) AS i")
     session.execute("CREATE TABLE kept AS TABLE t")
     compress(session)
     same(session, "compressed")

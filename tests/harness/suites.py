@@ -187,7 +187,7 @@ def golden(name, folder, suffix, program, arguments):
                        "--host", server.sockets, "--port", server.port, "--user", SUPERUSER, "--dbname", f"{name}_{test}", test]
             started = time.monotonic()
             with open(output / "log", "wb") as log:
-                code = subprocess.run(list(map(str, command)), cwd=output, env=server.environment(), stdin=subprocess.DEVNULL,
+                code = subprocess.run(list(map(str, command)), cwd=output, env={**server.environment(), "PGISOLATIONTIMEOUT": "30"}, stdin=subprocess.DEVNULL,
                                       stdout=log, stderr=subprocess.STDOUT, timeout=TIMEOUT).returncode
             took = time.monotonic() - started
             print(f"{'ok    ' if code == 0 else 'FAILED'} {test:40} {took * 1000:8.0f} ms", flush=True)

@@ -59,24 +59,24 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// Prepares the conditions of a target.
+    /// Prepares the conditions of a target, and more of them that hold for its rows.
     ///
     /// # Safety
     /// The target is of this statement, whose parameters these are; `chunk` is the target's chunk.
-    pub unsafe fn new(target: &Target, chunk: &Relation, parameters: pg_sys::ParamListInfo) -> Self {
+    pub unsafe fn new(target: &Target, more: &[*mut pg_sys::Node], chunk: &Relation, parameters: pg_sys::ParamListInfo) -> Self {
         let layout = &target.layout;
         // SAFETY: the caller's promise. The descriptor is copied: nothing is left to be released.
         unsafe {
             let desc = ffi::CreateTupleDescCopy((*chunk.as_ptr()).rd_att);
             let (vectorised, rest): (Vec<_>, Vec<_>) =
-                target.conditions.iter().partition(|condition| Filter::accepts(**condition, target.index, layout));
+                target.conditions.iter().chain(more).copied().partition(|condition| Filter::accepts(*condition, target.index, layout));
             let mut filter = Filter::compile(&vectorised, target.index, layout, desc, std::ptr::null_mut(), parameters);
             let estate = ffi::CreateExecutorState();
             (*estate).es_param_list_info = parameters;
             let econtext = ffi::CreateExprContext(estate);
             filter.prepare(econtext);
             let slot = ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsVirtual);
-            let known = target.conditions.len();
+            let known = target.conditions.len() + more.len();
             let rest: Vec<Rest> = rest.into_iter().filter_map(|condition| Rest::new(condition, layout, parameters)).collect();
             let is_exact = vectorised.len() + rest.len() == known;
             Self { filter, rest, is_exact, econtext, slot }

@@ -53,6 +53,27 @@ impl Mover {
         &self.chunk
     }
 
+    /// Opens a batch, if a snapshot sees it.
+    ///
+    /// # Safety
+    /// A snapshot that is in use.
+    pub unsafe fn open(&self, tid: pg_sys::ItemPointerData, snapshot: pg_sys::Snapshot, batch: &mut BatchReader) -> bool {
+        let mut tuple = pg_sys::HeapTupleData { t_self: tid, t_tableOid: self.batches.oid(), ..Default::default() };
+        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        let batches = self.batches.as_ptr();
+        // SAFETY: the caller's promise; a block beyond the end is not asked for.
+        unsafe {
+            let block = u32::from(tid.ip_blkid.bi_hi) << 16 | u32::from(tid.ip_blkid.bi_lo);
+            let is_there = block < ffi::RelationGetNumberOfBlocksInFork(batches, pg_sys::ForkNumber::MAIN_FORKNUM);
+            if !is_there || !ffi::heap_fetch(batches, snapshot, &mut tuple, &mut buffer, false) {
+                return false;
+            }
+            guard(|| batch.open(&mut tuple, (*batches).rd_att));
+            ffi::ReleaseBuffer(buffer);
+            true
+        }
+    }
+
     /// Whether a snapshot sees a batch.
     ///
     /// # Safety
@@ -72,6 +93,11 @@ impl Mover {
 
     /// Deletes a batch, unless another transaction was faster, and moves its rows.
     pub fn take(&mut self, batch: &mut BatchReader) -> Result<Taken> {
+        self.take_telling(batch, &mut |_, _| {})
+    }
+
+    /// The same, and says where each row is then.
+    pub fn take_telling(&mut self, batch: &mut BatchReader, tell: &mut impl FnMut(usize, pg_sys::ItemPointerData)) -> Result<Taken> {
         let taken = match self.wait {
             pg_sys::LockWaitPolicy::LockWaitBlock => Taken::Ours,
             _ => self.lock(batch.tid())?,
@@ -81,7 +107,7 @@ impl Mover {
         }
         let taken = self.delete(batch.tid())?;
         if taken == Taken::Ours {
-            self.write(batch);
+            self.write(batch, tell);
         }
         Ok(taken)
     }
@@ -138,7 +164,7 @@ impl Mover {
     }
 
     /// Inserts the rows of a batch.
-    fn write(&mut self, batch: &mut BatchReader) {
+    fn write(&mut self, batch: &mut BatchReader, tell: &mut impl FnMut(usize, pg_sys::ItemPointerData)) {
         let (chunk, command) = (&self.chunk, self.command);
         let writer = self.writer.get_or_insert_with(|| RowWriter::moving_before(chunk, command));
         let slot = self.slot;
@@ -151,7 +177,7 @@ impl Mover {
                     }
                     let (values, nulls) = slot.arrays();
                     batch.row(row, values, nulls);
-                    writer.write(slot.stored());
+                    tell(row, writer.write(slot.stored()));
                 }
             });
         });

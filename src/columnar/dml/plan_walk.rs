@@ -12,23 +12,34 @@ use crate::pg::{ffi, list, node};
 /// A finished plan.
 pub unsafe fn nodes(statement: *mut pg_sys::PlannedStmt) -> Vec<*mut pg_sys::Plan> {
     // SAFETY: the caller's promise.
-    let (top, subplans) = unsafe { ((*statement).planTree, list::pointers::<pg_sys::Plan>((*statement).subplans)) };
-    let mut found = vec![top];
-    found.extend(subplans);
-    found.retain(|plan| !plan.is_null());
+    unsafe {
+        let mut roots = vec![(*statement).planTree];
+        roots.extend(list::pointers::<pg_sys::Plan>((*statement).subplans));
+        roots.retain(|plan| !plan.is_null());
+        roots.into_iter().flat_map(|root| below(root)).collect()
+    }
+}
+
+/// A node and all nodes below it, but for those of subplans.
+///
+/// # Safety
+/// A node of a finished plan.
+pub unsafe fn below(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan> {
+    let mut found = vec![plan];
     let mut next = 0;
     while next < found.len() {
         // SAFETY: a node of the plan.
-        let children = unsafe { children(found[next]) };
-        found.extend(children.into_iter().filter(|plan| !plan.is_null()));
+        found.extend(unsafe { children(found[next]) });
         next += 1;
     }
     found
 }
 
+/// The nodes right below a node.
+///
 /// # Safety
 /// A node of a finished plan.
-unsafe fn children(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan> {
+pub unsafe fn children(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan> {
     // SAFETY: the tag says what the node is.
     unsafe {
         let mut found = vec![(*plan).lefttree, (*plan).righttree];
@@ -36,9 +47,12 @@ unsafe fn children(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan> {
             NodeTag::T_Append => found.extend(list::pointers::<pg_sys::Plan>((*plan.cast::<pg_sys::Append>()).appendplans)),
             NodeTag::T_MergeAppend => found.extend(list::pointers::<pg_sys::Plan>((*plan.cast::<pg_sys::MergeAppend>()).mergeplans)),
             NodeTag::T_SubqueryScan => found.push((*plan.cast::<pg_sys::SubqueryScan>()).subplan),
+            NodeTag::T_BitmapAnd => found.extend(list::pointers::<pg_sys::Plan>((*plan.cast::<pg_sys::BitmapAnd>()).bitmapplans)),
+            NodeTag::T_BitmapOr => found.extend(list::pointers::<pg_sys::Plan>((*plan.cast::<pg_sys::BitmapOr>()).bitmapplans)),
             NodeTag::T_CustomScan => found.extend(list::pointers::<pg_sys::Plan>((*plan.cast::<pg_sys::CustomScan>()).custom_plans)),
             _ => {}
         }
+        found.retain(|plan| !plan.is_null());
         found
     }
 }
@@ -97,7 +111,17 @@ pub unsafe fn is_known(condition: *mut pg_sys::Node, relation: i32) -> bool {
     unsafe { !ffi::contain_volatile_functions(condition) && !walk_unknown(condition, (&raw mut relation).cast()) }
 }
 
-/// Finds what [`is_known`] excludes.
+/// The same, but for parameters that get their values while the statement runs.
+///
+/// # Safety
+/// As [`is_known`].
+pub unsafe fn is_known_but_for_parameters(condition: *mut pg_sys::Node, relation: i32) -> bool {
+    let mut relation = -relation;
+    // SAFETY: the walker reads the tree only.
+    unsafe { !ffi::contain_volatile_functions(condition) && !walk_unknown(condition, (&raw mut relation).cast()) }
+}
+
+/// Finds what [`is_known`] excludes. The context is the index of a relation, negative if parameters of the executor are no matter.
 unsafe extern "C-unwind" fn walk_unknown(expression: *mut pg_sys::Node, context: *mut c_void) -> bool {
     if expression.is_null() {
         return false;
@@ -107,9 +131,13 @@ unsafe extern "C-unwind" fn walk_unknown(expression: *mut pg_sys::Node, context:
         match node::tag(expression) {
             NodeTag::T_Var => {
                 let var = &*expression.cast::<pg_sys::Var>();
-                var.varno != *context.cast::<i32>() || var.varlevelsup != 0 || var.varattno <= 0
+                var.varno != (*context.cast::<i32>()).abs() || var.varlevelsup != 0 || var.varattno <= 0
             }
-            NodeTag::T_Param => (*expression.cast::<pg_sys::Param>()).paramkind != pg_sys::ParamKind::PARAM_EXTERN,
+            NodeTag::T_Param => {
+                let kind = (*expression.cast::<pg_sys::Param>()).paramkind;
+                let is_executors = kind == pg_sys::ParamKind::PARAM_EXEC && *context.cast::<i32>() < 0;
+                kind != pg_sys::ParamKind::PARAM_EXTERN && !is_executors
+            }
             NodeTag::T_SubPlan | NodeTag::T_AlternativeSubPlan | NodeTag::T_SubLink | NodeTag::T_CurrentOfExpr => true,
             _ => ffi::raw::expression_tree_walker(expression, walk_unknown, context),
         }

@@ -40,7 +40,7 @@ pub fn forget(query: *mut pg_sys::QueryDesc) {
 ///
 /// # Safety
 /// `query` is about to be started.
-pub unsafe fn remove(query: *mut pg_sys::QueryDesc, removable: Vec<Removable>) -> Result<()> {
+pub unsafe fn remove(query: *mut pg_sys::QueryDesc, removable: impl Iterator<Item = Removable>) -> Result<()> {
     let mut rows = 0;
     for batch in removable {
         let batches = Relation::open(batch.batches, pg_sys::RowExclusiveLock);

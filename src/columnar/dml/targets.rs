@@ -19,10 +19,24 @@ pub struct Target {
     pub layout: Rc<Layout>,
     /// What to do about a batch that another transaction is changing.
     pub wait: pg_sys::LockWaitPolicy::Type,
+    /// Its scan; NULL if there is none, or several.
+    pub scan: *mut pg_sys::Plan,
     /// Conditions that every row meets which the statement is about.
     pub conditions: Vec<*mut pg_sys::Node>,
+    /// The same, with parameters that get their values while the statement runs.
+    pub parameterised: Vec<*mut pg_sys::Node>,
+    /// Conditions that could tell of a row's values must not be evaluated out of order.
+    pub is_guarded: bool,
     /// A batch of which every row meets the conditions may be deleted as it is: nobody would see a difference.
     pub may_remove: bool,
+}
+
+impl Target {
+    fn new(index: i32, layout: Rc<Layout>) -> Self {
+        let wait = pg_sys::LockWaitPolicy::LockWaitBlock;
+        let scan = std::ptr::null_mut();
+        Self { index, layout, wait, scan, conditions: Vec::new(), parameterised: Vec::new(), is_guarded: false, may_remove: false }
+    }
 }
 
 /// The targets of a statement.
@@ -110,8 +124,7 @@ unsafe fn changed(statement: *mut pg_sys::PlannedStmt) -> Vec<Target> {
                 let Some(layout) = layout_of(statement, index) else { continue };
                 let removes = *removes.get_or_insert_with(|| only_deletes(statement, modify));
                 let may_remove = removes && !has_delete_triggers(layout.chunk);
-                let wait = pg_sys::LockWaitPolicy::LockWaitBlock;
-                targets.push(Target { index, layout, wait, conditions: Vec::new(), may_remove });
+                targets.push(Target { may_remove, ..Target::new(index, layout) });
             }
         }
     }
@@ -130,7 +143,7 @@ unsafe fn locked(statement: *mut pg_sys::PlannedStmt, targets: &mut Vec<Target>)
             }
             let index = (*mark).rti as i32;
             if let Some(layout) = layout_of(statement, index) {
-                targets.push(Target { index, layout, wait: (*mark).waitPolicy, conditions: Vec::new(), may_remove: false });
+                targets.push(Target { wait: (*mark).waitPolicy, ..Target::new(index, layout) });
             }
         }
     }
@@ -155,14 +168,19 @@ unsafe fn add_conditions(statement: *mut pg_sys::PlannedStmt, targets: &mut [Tar
                 target.may_remove = false;
                 continue;
             };
+            target.scan = *scan;
+            target.is_guarded = guarded;
             let (conditions, all) = plan_walk::conditions(*scan);
             target.may_remove &= all;
             for condition in conditions {
-                let is_known = plan_walk::is_known(condition, target.index);
-                if is_known && !(guarded && ffi::contain_leaked_vars(condition)) {
+                let may_tell = guarded && ffi::contain_leaked_vars(condition);
+                if !may_tell && plan_walk::is_known(condition, target.index) {
                     target.conditions.push(condition);
-                } else {
-                    target.may_remove = false;
+                    continue;
+                }
+                target.may_remove = false;
+                if !may_tell && plan_walk::is_known_but_for_parameters(condition, target.index) {
+                    target.parameterised.push(condition);
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::{Compare, Condition, Constant, Filter, List, Predicate};
 use crate::columnar::image::Image;
 use crate::columnar::layout::Layout;
 use crate::columnar::order::{Hash, Order};
+use crate::columnar::value;
 use crate::pg::guard::guard;
 use crate::pg::{ffi, list, node};
 
@@ -79,6 +80,7 @@ impl Filter {
         // SAFETY: the caller's promise; references only on the frames that an ERROR jumps over.
         unsafe {
             ffi::MemoryContextReset(context);
+            ffi::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
             for condition in &mut self.conditions {
                 guard(|| prepare(condition, econtext, context));
             }
@@ -383,14 +385,15 @@ unsafe fn evaluate_constant(constant: &mut Constant, econtext: *mut pg_sys::Expr
         let outer = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
         let evaluate = (*constant.state).evalfunc;
-        let value = evaluate.map_or(pg_sys::Datum::null(), |evaluate| evaluate(constant.state, econtext, &mut is_null));
+        let result = evaluate.map_or(pg_sys::Datum::null(), |evaluate| evaluate(constant.state, econtext, &mut is_null));
         pg_sys::CurrentMemoryContext = context;
         constant.value = if is_null {
             None
         } else {
             let (mut length, mut by_value, mut align) = (0, false, 0);
             ffi::raw::get_typlenbyvalalign(ffi::raw::exprType(constant.expression.cast()), &mut length, &mut by_value, &mut align);
-            Some(ffi::raw::datumCopy(value, by_value, length.into()))
+            let copy = ffi::raw::datumCopy(result, by_value, length.into());
+            Some(if by_value { value::canonical(copy, length) } else { copy })
         };
         pg_sys::CurrentMemoryContext = outer;
     }

@@ -8,7 +8,7 @@ use crate::columnar::order::Order;
 use crate::columnar::reader::BatchReader;
 use crate::pg::ffi::raw;
 
-/// For each row of a vector whether a condition is true, and whether it is false; neither if it is NULL.
+/// For each wanted row of a vector whether a condition is true, and whether it is false; neither if it is NULL.
 #[derive(Clone, Copy)]
 pub struct Bits {
     /// True.
@@ -26,6 +26,19 @@ pub struct Scope {
     pub vector: usize,
     /// Its rows.
     pub rows: usize,
+    /// The rows whose results matter; PostgreSQL's expressions are not evaluated on others.
+    pub wanted: [u64; WORDS],
+}
+
+impl Scope {
+    /// The same for fewer rows.
+    fn without(&self, others: &[u64; WORDS]) -> Self {
+        let mut wanted = self.wanted;
+        for (wanted, other) in wanted.iter_mut().zip(others) {
+            *wanted &= !other;
+        }
+        Self { wanted, ..*self }
+    }
 }
 
 const NONE: Bits = Bits { holds: [0; WORDS], fails: [0; WORDS] };
@@ -40,7 +53,7 @@ pub unsafe fn condition(condition: &mut Condition, batch: &mut BatchReader, scop
                 let mut all = NONE;
                 fill(&mut all.holds, scope.rows);
                 for part in parts {
-                    let bits = self::condition(part, batch, scope);
+                    let bits = self::condition(part, batch, &scope.without(&all.fails));
                     for index in 0..WORDS {
                         all.holds[index] &= bits.holds[index];
                         all.fails[index] |= bits.fails[index];
@@ -52,7 +65,7 @@ pub unsafe fn condition(condition: &mut Condition, batch: &mut BatchReader, scop
                 let mut any = NONE;
                 fill(&mut any.fails, scope.rows);
                 for part in parts {
-                    let bits = self::condition(part, batch, scope);
+                    let bits = self::condition(part, batch, &scope.without(&any.holds));
                     for index in 0..WORDS {
                         any.holds[index] |= bits.holds[index];
                         any.fails[index] &= bits.fails[index];
@@ -161,6 +174,29 @@ impl Predicate {
         self.batch = 0;
     }
 
+    /// The result for NULL.
+    ///
+    /// # Safety
+    /// As [`Self::evaluate`].
+    unsafe fn of_no_value(&mut self, scope: &Scope, attribute: usize) -> Truth {
+        // SAFETY: the caller's promise.
+        let truth = self.of_null.unwrap_or_else(|| unsafe { self.evaluate(scope, attribute, None) });
+        self.of_null = Some(truth);
+        truth
+    }
+
+    /// The result for one of the batch's distinct values.
+    ///
+    /// # Safety
+    /// As [`Self::evaluate`].
+    unsafe fn of_code(&mut self, scope: &Scope, attribute: usize, values: &[pg_sys::Datum], code: usize) -> Truth {
+        let Some(value) = values.get(code) else { return Truth::Null };
+        // SAFETY: the caller's promise.
+        let truth = self.distinct[code].unwrap_or_else(|| unsafe { self.evaluate(scope, attribute, Some(*value)) });
+        self.distinct[code] = Some(truth);
+        truth
+    }
+
     /// # Safety
     /// The column of the slot is of the predicate's. May jump.
     unsafe fn evaluate(&self, scope: &Scope, attribute: usize, value: Option<pg_sys::Datum>) -> Truth {
@@ -192,59 +228,45 @@ impl Predicate {
 unsafe fn predicate(predicate: &mut Predicate, batch: &mut BatchReader, scope: &Scope) -> Bits {
     let attribute = batch.layout().columns[predicate.column].attribute as usize - 1;
     let mut bits = NONE;
-    let mut set = |row: usize, truth: Truth| match truth {
-        Truth::True => bits.holds[row / 64] |= 1 << (row % 64),
-        Truth::False => bits.fails[row / 64] |= 1 << (row % 64),
-        Truth::Null => {}
-    };
     // SAFETY: the caller's promise.
     unsafe {
         // What the last vector left behind.
         raw::MemoryContextReset((*scope.econtext).ecxt_per_tuple_memory);
-        let of_null = match predicate.of_null {
-            Some(truth) => truth,
-            None => predicate.evaluate(scope, attribute, None),
+        let serial = batch.serial();
+        // The reader leaves the values where they are until the next batch.
+        let distinct = batch.dictionary(predicate.column).map(std::ptr::from_ref);
+        if let Some(distinct) = distinct
+            && predicate.batch != serial
+        {
+            predicate.distinct.clear();
+            predicate.distinct.resize((&*distinct).len(), None);
+            predicate.batch = serial;
+        }
+        let vector = match distinct {
+            Some(_) => batch.codes(predicate.column, scope.vector),
+            None => batch.vector(predicate.column, scope.vector),
         };
-        predicate.of_null = Some(of_null);
-        if batch.dictionary(predicate.column).is_some() {
-            if predicate.batch != batch.serial() {
-                predicate.batch = 0;
-                predicate.distinct.clear();
-                let count = batch.dictionary(predicate.column).map_or(0, <[pg_sys::Datum]>::len);
-                for index in 0..count {
-                    let value = batch.dictionary(predicate.column).and_then(|values| values.get(index).copied());
-                    let truth = predicate.evaluate(scope, attribute, value);
-                    predicate.distinct.push(truth);
-                }
-                predicate.batch = batch.serial();
-            }
-            let vector = batch.codes(predicate.column, scope.vector);
-            for row in 0..scope.rows {
-                let truth = if vector.is_valid(row) {
-                    predicate.distinct.get(vector.words[row] as usize).copied().unwrap_or(Truth::Null)
-                } else {
-                    of_null
-                };
-                set(row, truth);
-            }
-            return bits;
-        }
-        let vector = batch.vector(predicate.column, scope.vector);
         let mut last: Option<(i64, Truth)> = None;
-        for row in 0..scope.rows {
-            if !vector.is_valid(row) {
-                set(row, of_null);
-                continue;
-            }
-            let word = vector.words[row];
-            // Equal words are equal values, or the same one.
-            let truth = match last {
-                Some((seen, truth)) if seen == word => truth,
-                _ => predicate.evaluate(scope, attribute, Some(pg_sys::Datum::from(word))),
+        for row in (0..scope.rows).filter(|row| scope.wanted[row / 64] >> (row % 64) & 1 == 1) {
+            let truth = if vector.is_valid(row) {
+                let word = vector.words[row];
+                let truth = match (last, distinct) {
+                    // Equal words are equal values, or the same one.
+                    (Some((seen, truth)), _) if seen == word => truth,
+                    (_, Some(distinct)) => predicate.of_code(scope, attribute, &*distinct, word as usize),
+                    (_, None) => predicate.evaluate(scope, attribute, Some(pg_sys::Datum::from(word))),
+                };
+                last = Some((word, truth));
+                truth
+            } else {
+                predicate.of_no_value(scope, attribute)
             };
-            last = Some((word, truth));
-            set(row, truth);
+            match truth {
+                Truth::True => bits.holds[row / 64] |= 1 << (row % 64),
+                Truth::False => bits.fails[row / 64] |= 1 << (row % 64),
+                Truth::Null => {}
+            }
         }
-        bits
     }
+    bits
 }

@@ -12,6 +12,7 @@ use tsc_kernel::select::Comparison;
 
 use super::order::{Hash, Order};
 use super::reader::BatchReader;
+use crate::pg::ffi::raw;
 
 /// Words of a selection.
 pub const WORDS: usize = VECTOR_ROWS / 64;
@@ -44,8 +45,8 @@ struct Predicate {
     state: *mut pg_sys::ExprState,
     /// Its result for NULL, once evaluated.
     of_null: Option<Truth>,
-    /// Its results for the distinct values of the batch that was looked at last.
-    distinct: Vec<Truth>,
+    /// Its results for the distinct values of the batch that was looked at last, once evaluated.
+    distinct: Vec<Option<Truth>>,
     /// Which batch that was.
     batch: u64,
 }
@@ -136,8 +137,16 @@ impl Filter {
     /// The filter is prepared, and the batch one of the chunk it was compiled for. May jump.
     pub unsafe fn check(&mut self, batch: &mut BatchReader) -> Verdict {
         let mut met = std::mem::take(&mut batch.met);
-        // SAFETY: the caller's promise.
-        let verdict = unsafe { verdict::of(&self.conditions, &mut met, batch) };
+        // SAFETY: the caller's promise. Bounds, and the scraps of comparing them, go with the next batch.
+        let verdict = unsafe {
+            let scraps = (*self.econtext).ecxt_per_tuple_memory;
+            raw::MemoryContextReset(scraps);
+            let outer = pg_sys::CurrentMemoryContext;
+            pg_sys::CurrentMemoryContext = scraps;
+            let verdict = verdict::of(&self.conditions, &mut met, batch);
+            pg_sys::CurrentMemoryContext = outer;
+            verdict
+        };
         batch.met = met;
         verdict
     }
@@ -153,7 +162,8 @@ impl Filter {
             if batch.met.get(index).is_some_and(|met| *met) {
                 continue;
             }
-            let scope = evaluate::Scope { econtext: self.econtext, slot: self.slot, vector, rows };
+            // PostgreSQL evaluates no condition on a row that an earlier one hides: it might raise an error.
+            let scope = evaluate::Scope { econtext: self.econtext, slot: self.slot, vector, rows, wanted: *selection };
             // SAFETY: the caller's promise.
             let bits = unsafe { evaluate::condition(condition, batch, &scope) };
             let mut any = 0;

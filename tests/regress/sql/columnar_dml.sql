@@ -101,6 +101,51 @@ SELECT run($$WITH gone AS (DELETE FROM TABLE WHERE host = 1 AND v < 1000 RETURNI
 SELECT run($$MERGE INTO TABLE USING (VALUES (1, '2024-01-03 00:00:20'::timestamptz, 78), (9, '2024-01-03 00:00:20', 79)) s (h, time, v) ON host = h AND TABLE.time = s.time AND host IN (1, 9)
     WHEN MATCHED THEN UPDATE SET v = s.v WHEN NOT MATCHED THEN INSERT (time, host, v) VALUES (s.time, h, s.v)$$);
 
+-- What the rest of the statement says of the rows keeps batches where they are.
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+CREATE TABLE s (h int, at timestamptz, x int);
+INSERT INTO s VALUES (3, '2024-01-01 00:01:00', 1), (3, '2024-01-01 00:03:00', 2), (NULL, NULL, 3);
+ANALYZE s;
+SELECT run($$UPDATE TABLE SET v = 100 WHERE host = (SELECT max(h) FROM s) AND time = (SELECT min(at) FROM s)$$);
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+SELECT run($$UPDATE TABLE SET v = x FROM s WHERE host = h AND time = at$$);
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+SET enable_nestloop = off;
+SELECT run($$UPDATE TABLE SET v = -x FROM s WHERE host = h AND time = at$$);
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+SET enable_hashjoin = off;
+SELECT run($$UPDATE TABLE SET v = 2 * x FROM s WHERE host = h AND time = at$$);
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+SELECT run($$DELETE FROM TABLE WHERE time IN (SELECT at FROM s WHERE x = 2) AND host = 3$$);
+RESET enable_nestloop; RESET enable_hashjoin;
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+SELECT run($$MERGE INTO TABLE USING s ON host = h AND time = at WHEN MATCHED THEN UPDATE SET v = 3 * x WHEN NOT MATCHED AND x < 3 THEN INSERT (time, host, v) VALUES (at, h, x)$$);
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+-- These must not rely on it.
+SELECT run($$DELETE FROM TABLE WHERE NOT EXISTS (SELECT FROM s WHERE h = host OR host <> 2) AND time < '2024-01-01 00:10'$$);
+SELECT run($$UPDATE TABLE SET note = 'not' WHERE host NOT IN (SELECT h FROM s WHERE h IS NOT NULL) AND time < '2024-01-01 00:02'$$);
+SELECT run($$UPDATE TABLE SET note = 'left' FROM (SELECT h FROM s LIMIT 1) l WHERE host = h AND time < '2024-01-01 00:02'$$);
+SELECT run($$UPDATE TABLE SET note = 'two' WHERE time < '2024-01-01 00:02' AND host = (SELECT h FROM s WHERE h IS NOT NULL)$$);
+DROP TABLE s;
+-- By ctid.
+SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
+SELECT batches();
+SELECT ctid AS one FROM t WHERE host = 3 AND time = '2024-01-01 00:05:00' \gset
+SELECT ctid AS two FROM t WHERE host = 3 AND time = '2024-01-01 00:07:00' \gset
+UPDATE t SET note = 'ctid' WHERE ctid = :'one' AND time < '2024-01-02' RETURNING host, time;
+UPDATE p SET note = 'ctid' WHERE host = 3 AND time = '2024-01-01 00:05:00';
+SELECT batches();
+DELETE FROM t WHERE ctid = ANY (ARRAY[:'two', '(70000,7)']::tid[]) AND time < '2024-01-02';
+SELECT ctid AS two FROM t WHERE host = 3 AND time = '2024-01-01 00:07:00' \gset
+DELETE FROM t WHERE ctid = :'two' AND time < '2024-01-02' RETURNING host, time;
+DELETE FROM p WHERE host = 3 AND time = '2024-01-01 00:07:00';
+SELECT batches(), differences();
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t WHERE host = 0 ORDER BY time;
+FETCH 1 FROM c;
+DELETE FROM t WHERE CURRENT OF c;
+ROLLBACK;
+
 -- Keys.
 SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;
 SELECT batches(), differences();

@@ -20,6 +20,7 @@ use pgrx::pg_sys;
 use crate::columnar::image::Image;
 use crate::columnar::layout::{self, Layout};
 use crate::columnar::order::Order;
+use crate::columnar::value;
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::guard;
@@ -52,6 +53,7 @@ struct KnownKey {
 #[derive(Clone, Copy)]
 struct Range {
     attribute: i16,
+    length: i16,
     order: Order,
     family: pg_sys::Oid,
     least: pg_sys::Datum,
@@ -107,6 +109,7 @@ unsafe fn may_be_taken(
     unsafe {
         for range in &key.ranges {
             if let Some(value) = slot::attribute(row, range.attribute) {
+                let value = value::canonical(value, range.length);
                 let below = range.order.compare(value, range.least).is_lt();
                 if below || range.order.compare(value, range.greatest).is_gt() {
                     return false;
@@ -273,7 +276,8 @@ fn ranges(layout: &Layout) -> Option<Vec<Range>> {
         let column = &layout.columns[layout.keys[*key].column];
         // SAFETY: entries of the type cache live as long as the backend.
         let family = unsafe { (*ffi::lookup_type_cache(column.type_oid, pg_sys::TYPECACHE_BTREE_OPFAMILY as i32)).btree_opf };
-        bounds.map(|(least, greatest)| Range { attribute: column.attribute, order: *order, family, least, greatest })
+        let (attribute, length) = (column.attribute, column.length);
+        bounds.map(|(least, greatest)| Range { attribute, length, order: *order, family, least, greatest })
     };
     Some(orders.iter().zip(found).filter_map(range).collect())
 }
