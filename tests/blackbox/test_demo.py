@@ -31,6 +31,15 @@ def test_old_chunks_go(shown):
     assert "_timescaledb_internal._hyper_1_1_chunk" in dropped
 
 
+def test_compresses_and_changes_a_row(shown):
+    columns = shown.split("════ 4.")[1].split("════ 5.")[0]
+    before, after = (part.split("Time:")[0] for part in columns.split("FROM flights GROUP BY carrier ORDER BY flights DESC LIMIT 3;")[1:])
+    assert before == after
+    assert "ColumnarScan" in columns
+    assert "UPDATE 1\n" in columns
+    assert "2013-03-04 09:00:00-05 │ HA      │     51 │ HNL  │         5" in columns
+
+
 def test_measures_the_machine(shown):
     assert "rows inserted" in shown
     assert "The server and its data are gone" in shown
