@@ -18,7 +18,7 @@ from test_oracle import CHECK, VARIANTS, Script, setup_of
 from twins import Difference, Step, play, shrink
 
 SOAK = bool(os.environ.get("TSC_SOAK"))
-SCRIPTS = int(os.environ.get("TSC_ORACLE_COLUMNAR", 2000 if SOAK else 25))
+SCRIPTS = int(os.environ.get("TSC_ORACLE_COLUMNAR", 2000 if SOAK else 6))
 
 SEGMENTS = ["", "", "dev", "dev", "dev, s", "s", "n", "v", "s, dev, n"]
 ORDERS = ["time", "time DESC", "time DESC NULLS LAST, v ASC NULLS FIRST", "id, time", "v DESC, time", "n NULLS FIRST, time DESC", "s, time", "time, id DESC"]

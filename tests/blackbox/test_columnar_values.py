@@ -15,7 +15,7 @@ from test_columnar_oracle import CORE, NODES, PARALLEL
 from twins import Difference, Side, differ
 
 SOAK = bool(os.environ.get("TSC_SOAK"))
-SCRIPTS = int(os.environ.get("TSC_ORACLE_VALUES", 3000 if SOAK else 40))
+SCRIPTS = int(os.environ.get("TSC_ORACLE_VALUES", 3000 if SOAK else 28))
 QUERIES = 14
 KEYS = list(pools.KINDS)
 ORDERED = [key for key in KEYS if key not in pools.UNORDERED]
