@@ -11,9 +11,11 @@ static ENABLE_DIRECT_COMPRESS_INSERT: GucSetting<bool> = GucSetting::<bool>::new
 static ENABLE_COLUMNAR_SCAN_FILTER_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_COLUMNARSCAN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_DECOMPRESSION_SORTED_MERGE: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ENABLE_DML_DECOMPRESSION: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_NOW_CONSTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_OPTIMIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_QUAL_PROPAGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
+static MAX_TUPLES_DECOMPRESSED_PER_DML_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(100_000);
 
 /// Defines the settings; once, from `_PG_init`.
 pub fn init() {
@@ -74,6 +76,14 @@ pub fn init() {
         GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
+        c"timescaledb.enable_dml_decompression",
+        c"Has no effect: statements may always change compressed chunks",
+        c"",
+        &ENABLE_DML_DECOMPRESSION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
         c"timescaledb.enable_now_constify",
         c"Find chunks by now() when a query is planned",
         c"Conditions such as time > now() - interval then leave out old chunks before the query runs.",
@@ -94,6 +104,16 @@ pub fn init() {
         c"Copy conditions on time between hypertables that are joined by time",
         c"",
         &ENABLE_QUAL_PROPAGATION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"timescaledb.max_tuples_decompressed_per_dml_transaction",
+        c"Has no effect: statements may change as many rows of compressed chunks as they like",
+        c"",
+        &MAX_TUPLES_DECOMPRESSED_PER_DML_TRANSACTION,
+        0,
+        i32::MAX,
         GucContext::Userset,
         GucFlags::default(),
     );

@@ -2,7 +2,8 @@
 //!
 //! Rows come sorted by (segmentby, orderby). A batch is cut when it is full, and at a segment's end if it holds [`CUT_ROWS`] or more:
 //! small segments share a batch. A segment that is longer than a batch is cut into parts of like size, so that none of them shares a
-//! batch with the next segment; so up to two batches wait here.
+//! batch with the next segment; so up to two batches wait here. Batches of large values are cut by their size: a row of the batch table
+//! is a datum, which has to be smaller than 1 GB.
 
 use std::cmp::Ordering;
 
@@ -16,11 +17,16 @@ use super::image::Image;
 use super::layout::Column;
 use super::order::{Hash, Order, Sum, sum_of};
 use super::value::{self, push};
+use crate::pg::ffi::raw;
 
 /// A batch with as many rows is cut where a segment ends.
 pub const CUT_ROWS: usize = 1024;
 /// Rows that wait at most.
 const PENDING_ROWS: usize = 2 * BATCH_ROWS;
+/// Bytes of values that wait at most, but for the last row's.
+const PENDING_BYTES: usize = 32 << 20;
+/// Keys that are longer together (bytes) are not kept in the batch table either.
+const LONGEST_KEYS: usize = 2048;
 /// Keys longer than this (bytes) are not kept in the batch table: an index entry has to fit into a third of a page.
 const LONGEST_KEY: usize = 256;
 /// Values longer than this (bytes) are not kept in zone maps.
@@ -62,6 +68,8 @@ pub struct Builder {
     keys: Vec<usize>,
     segments: usize,
     rows: usize,
+    /// The size of the values that wait, but for words.
+    bytes: usize,
 }
 
 /// What can be done now.
@@ -78,7 +86,7 @@ impl Builder {
     /// get a bloom filter if their type can be hashed.
     pub fn new(columns: &[Column], keys: &[usize], segments: usize, blooms: &[usize]) -> Self {
         let building = |(index, column): (usize, &Column)| Building::new(column, keys.contains(&index), blooms.contains(&index));
-        Self { columns: columns.iter().enumerate().map(building).collect(), keys: keys.to_vec(), segments, rows: 0 }
+        Self { columns: columns.iter().enumerate().map(building).collect(), keys: keys.to_vec(), segments, rows: 0, bytes: 0 }
     }
 
     /// True if values of a column are kept as their text, which may depend on settings: it is cheaper to set them once for all rows.
@@ -100,6 +108,9 @@ impl Builder {
     pub unsafe fn cut_before(&self, values: *const pg_sys::Datum, nulls: *const bool) -> Cut {
         if self.rows == PENDING_ROWS {
             return Cut::Rows(BATCH_ROWS);
+        }
+        if self.bytes >= PENDING_BYTES {
+            return Cut::Rows(self.next_cut());
         }
         // SAFETY: the caller's promise.
         if self.rows < CUT_ROWS || unsafe { self.continues_segment(values, nulls) } {
@@ -143,7 +154,9 @@ impl Builder {
                 if *nulls.add(index) {
                     building.pending.push_null();
                 } else {
+                    let before = building.pending.data.len();
                     push(building.column.image, &mut building.pending, *values.add(index));
+                    self.bytes += building.pending.data.len() - before;
                 }
             }
         }
@@ -191,11 +204,32 @@ impl Builder {
                 (value::datum(&building.column, &building.batch, least), value::datum(&building.column, &building.batch, greatest))
             }));
         }
+        // SAFETY: the values were made above.
+        if unsafe { self.size_of_keys(&batch.bounds) } > LONGEST_KEYS {
+            batch.single = None;
+        }
         if batch.single.is_none() {
             batch.bounds.iter_mut().for_each(|bounds| *bounds = None);
         }
         batch.zone = zone.encode();
         self.rows -= rows;
+        self.bytes = self.columns.iter().map(|building| building.pending.data.len()).sum();
+    }
+}
+
+impl Builder {
+    /// The size of the keys' bounds in the index.
+    ///
+    /// # Safety
+    /// Values of the keys' columns. May jump.
+    unsafe fn size_of_keys(&self, bounds: &[Option<(pg_sys::Datum, pg_sys::Datum)>]) -> usize {
+        let size = |(key, bounds): (&usize, &Option<(pg_sys::Datum, pg_sys::Datum)>)| {
+            let column = &self.columns[*key].column;
+            // SAFETY: the caller's promise.
+            let size = |value| unsafe { raw::datumGetSize(value, column.by_value, column.length.into()) }.next_multiple_of(8);
+            bounds.map_or(0, |(least, greatest)| size(least) + size(greatest))
+        };
+        self.keys.iter().zip(bounds).map(size).sum()
     }
 }
 

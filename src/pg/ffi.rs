@@ -306,6 +306,7 @@ postgres! {
     fn cstring_to_text(s: *const c_char) -> *mut text;
     fn datumCopy(value: Datum, typByVal: bool, typLen: c_int) -> Datum;
     fn datumEstimateSpace(value: Datum, isnull: bool, typByVal: bool, typLen: c_int) -> Size;
+    fn datumGetSize(value: Datum, typByVal: bool, typLen: c_int) -> Size;
     fn datumRestore(start_address: *mut *mut c_char, isnull: *mut bool) -> Datum;
     fn datumSerialize(value: Datum, isnull: bool, typByVal: bool, typLen: c_int, start_address: *mut *mut c_char);
     fn datum_image_eq(value1: Datum, value2: Datum, typByVal: bool, typLen: c_int) -> bool;

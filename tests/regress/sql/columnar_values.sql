@@ -66,3 +66,24 @@ SELECT count(*) FROM kinds WHERE kind = 'number' AND w::int > 1;
 SELECT count(*) FROM kinds WHERE kind = 'text' OR w::int > 1;
 SELECT count(*) FROM kinds WHERE NOT (kind = 'text' OR NOT (w::int > 1 AND v::int < 1000));
 SELECT count(*) FROM kinds WHERE not_null(v);
+
+-- Batches of large values are cut by their size.
+CREATE TABLE large (time timestamptz NOT NULL, n int, t text);
+SELECT create_hypertable('large', 'time');
+INSERT INTO large SELECT '2026-01-01'::timestamptz + n * interval '1 s', n, repeat(md5(n::text), 12500) FROM generate_series(1, 200) n;
+ALTER TABLE large SET (timescaledb.compress, timescaledb.compress_segmentby = '', timescaledb.compress_orderby = 'time');
+SELECT count(compress_chunk(c)) FROM show_chunks('large') c;
+SELECT format('SELECT count(*) > 1 AS several, sum(_ts_meta_count) FROM %s', batches::regclass) FROM _timescaledb_config.columnar_chunk
+WHERE relid IN (SELECT show_chunks('large')) \gexec
+SELECT count(*), bool_and(t = repeat(md5(n::text), 12500)) AS same FROM large;
+
+-- Keys that are long together are not kept.
+CREATE TABLE keys (time timestamptz NOT NULL, a text, b text, c text, d text, e text, f text, g text, h text, n int);
+SELECT create_hypertable('keys', 'time');
+INSERT INTO keys SELECT '2026-01-01'::timestamptz + n * interval '1 s', x, x, x, x, x, x, x, x, n
+FROM generate_series(1, 3000) n, LATERAL (SELECT md5(n::text) || md5(n::text || 'x') || md5(n::text || 'y') || md5(n::text || 'z') || md5(n::text || 'a') || md5(n::text || 'b') AS x) y;
+ALTER TABLE keys SET (timescaledb.compress, timescaledb.compress_segmentby = 'a, b, c, d, e, f, g, h', timescaledb.compress_orderby = 'time');
+SELECT count(compress_chunk(c)) FROM show_chunks('keys') c;
+SELECT count(*), sum(n) FROM keys;
+SELECT n FROM keys WHERE a LIKE md5('7') || '%' AND b = a;
+SELECT k.n FROM keys k JOIN keys l USING (a) WHERE l.n = 8;
