@@ -90,6 +90,8 @@ impl Before {
         for index in unique::indexes_of(&chunk).into_iter().filter(|index| !self.unique.contains(index)) {
             unique::check(&layout, &chunk, index)?;
         }
+        // From now on rows have to be compared with those in batches.
+        crate::columnar::dml::unique::trigger::ensure(&chunk)?;
         drop(chunk);
         fresh(b'f').try_for_each(|constraint| foreign_key::check(self.relid, constraint))
     }

@@ -160,3 +160,17 @@ DROP TABLE texts;
 ANALYZE m;
 SELECT tablename, attname, inherited, n_distinct FROM pg_stats WHERE tablename ~ '^(_hyper_1_|m$)' AND attname IN ('host', 'a') ORDER BY 1, 2;
 SELECT c.relname, c.reltuples FROM pg_class AS c JOIN _timescaledb_config.columnar_chunk ON relid = c.oid ORDER BY 1;
+
+-- A unique key that comes when rows are in batches holds for rows that come later.
+CREATE TABLE keyed (time timestamptz NOT NULL, host text, v int);
+SELECT create_hypertable('keyed', 'time');
+INSERT INTO keyed SELECT '2026-01-01'::timestamptz + n * interval '1 min', 'h' || n % 3, n FROM generate_series(1, 300) n;
+ALTER TABLE keyed SET (timescaledb.compress, timescaledb.compress_segmentby = 'host');
+SELECT count(compress_chunk(c)) FROM show_chunks('keyed') c;
+ALTER TABLE keyed ADD CONSTRAINT u UNIQUE (host, time);
+INSERT INTO keyed VALUES ('2026-01-01 00:05', 'h2', 1);
+INSERT INTO keyed VALUES ('2026-01-01 00:05', 'h2', 1) ON CONFLICT DO NOTHING;
+ALTER TABLE keyed DROP CONSTRAINT u;
+CREATE UNIQUE INDEX ON keyed (time, host);
+INSERT INTO keyed VALUES ('2026-01-01 00:05', 'h2', 1);
+SELECT count(*), count(DISTINCT (host, time)) FROM keyed;
