@@ -18,12 +18,12 @@ from compression import LEGS
 from datasets import Dataset, Query
 from legs import COLUMNAR, CPU, EPOCH, PLAIN, Leg, Span, fill
 from measure import Goal, Measurement, attempt, finished, rotated, say
-from queries import QUICK_MS, REPEATS, Draw, load_tags, sample
+from queries import ENDLESS_MS, QUICK_MS, REPEATS, Draw, load_tags, sample
 from sql import scalar
 
 # Rounds of queries that take longer: they are many, and after the round that warms up they differ little.
 SLOW_MS, SLOW_ROUNDS = 500, 2
-ENDLESS_MS, ENDLESS_ROUNDS = 5_000, 1
+ENDLESS_ROUNDS = 1
 MOST_OFF = 2.0
 ONE_CHUNK_MS = Goal(1.0, None)
 

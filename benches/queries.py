@@ -113,6 +113,7 @@ QUERIES: dict[str, Callable[[Draw], str]] = {
 # Repeats within a sample, for answers so quick that one would be noise; and fewer rounds where they take minutes.
 QUICK_MS, REPEATS = 20, 20
 SLOW_MS, SLOW_ROUNDS = 2_000, 3
+ENDLESS_MS, ENDLESS_ROUNDS = 5_000, 2
 
 
 def run(bench: Bench) -> Iterator[Measurement]:
@@ -162,7 +163,8 @@ def measure_query(bench: Bench, conn: psycopg.Connection, name: str, texts: list
             measurement.failures[leg] = "the answer differs from the plain table's"
             say(f"  WRONG ANSWER: {name}, {leg.title}")
     slowest = max((warm.samples[leg][0] for leg in answers), default=0.0)
-    rounds = min(bench.scale.query_rounds, SLOW_ROUNDS) if slowest > SLOW_MS else bench.scale.query_rounds
+    most = ENDLESS_ROUNDS if slowest > ENDLESS_MS else SLOW_ROUNDS if slowest > SLOW_MS else bench.scale.query_rounds
+    rounds = min(bench.scale.query_rounds, most)
     repeats = REPEATS if slowest < QUICK_MS else 1
     for number in range(rounds):
         for leg in rotated(ALL_LEGS, number):
