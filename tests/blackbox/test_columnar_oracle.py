@@ -148,7 +148,7 @@ class ColumnarScript(Script):
     def current_of(self):
         """Rows that a cursor stands on. Its condition is none that leaves chunks out: PostgreSQL refuses the cursor for partitions that its
         plan doesn't have."""
-        condition = self.pick("dev = 2", "id < 40", "v IS NULL", "n = 3 OR s = 'a'")
+        condition = self.pick("v > 1", "id < 40", "v IS NULL", "n = 3 OR s = 'a'")
         change = self.pick("UPDATE t SET v = 42 WHERE CURRENT OF k", "DELETE FROM t WHERE CURRENT OF k")
         return Step(f"DO $$ DECLARE k CURSOR FOR SELECT id, time FROM t WHERE {condition} FOR UPDATE; BEGIN FOR r IN k LOOP {change}; END LOOP; END $$", vague=True)
 
