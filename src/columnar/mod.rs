@@ -4,6 +4,7 @@ pub mod batch_rows;
 pub mod batch_scan;
 pub mod batch_table;
 pub mod batch_writer;
+pub mod blocks;
 pub mod builder;
 pub mod compress;
 pub mod ddl;

@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use tsc_codec::zone::ZoneMap;
 use tsc_codec::{Block, Corrupt, Dictionary, VECTOR_ROWS, Vector};
 
+use super::blocks::Blocks;
 use super::image::Image;
 use super::layout::Layout;
 use super::value;
@@ -37,6 +38,8 @@ struct ColumnReader {
 pub struct BatchReader {
     layout: Rc<Layout>,
     columns: Vec<Option<Box<ColumnReader>>>,
+    /// Fetches blocks; NULL if PostgreSQL does.
+    blocks: *mut Blocks,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
     rows: usize,
@@ -89,6 +92,7 @@ impl BatchReader {
         Self {
             layout,
             columns,
+            blocks: std::ptr::null_mut(),
             values: Vec::new(),
             nulls: Vec::new(),
             rows: 0,
@@ -99,6 +103,14 @@ impl BatchReader {
             serial: 0,
             met: Vec::new(),
         }
+    }
+
+    /// Has blocks fetched by `blocks`.
+    ///
+    /// # Safety
+    /// `blocks` is of the batch table whose rows are opened, and lives as long as they are.
+    pub unsafe fn fetch_by(&mut self, blocks: *mut Blocks) {
+        self.blocks = blocks;
     }
 
     /// Frees its memory, which goes with its parent otherwise.
@@ -209,7 +221,8 @@ impl BatchReader {
         unsafe {
             let outer = pg_sys::CurrentMemoryContext;
             pg_sys::CurrentMemoryContext = self.context;
-            let plain = raw::pg_detoast_datum_packed(datum.cast_mut_ptr());
+            let fetched = self.blocks.as_mut().and_then(|blocks| blocks.fetch(datum.cast_mut_ptr()));
+            let plain = fetched.unwrap_or_else(|| raw::pg_detoast_datum_packed(datum.cast_mut_ptr()));
             pg_sys::CurrentMemoryContext = outer;
             std::slice::from_raw_parts(pgrx::vardata_any(plain).cast(), pgrx::varsize_any_exhdr(plain))
         }

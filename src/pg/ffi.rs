@@ -160,6 +160,7 @@ postgres! {
     fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     fn GetLatestSnapshot() -> Snapshot;
     fn GetOldestNonRemovableTransactionId(rel: Relation) -> TransactionId;
+    fn GetOldestSnapshot() -> Snapshot;
     fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);

@@ -25,8 +25,10 @@ pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::L
         if !(*explain).analyze {
             return;
         }
-        let Some(batches) = state.node.batches.as_ref() else { return };
-        let counters = batches.counters;
+        if state.node.layout.is_null() {
+            return;
+        }
+        let counters = state.node.batches.as_ref().map(|batches| batches.counters).unwrap_or_default();
         let number =
             |label: &std::ffi::CStr, value: u64| ffi::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value as i64, explain);
         if !conditions.is_null() {

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use super::batches::Batches;
+use super::columns::Output;
 use super::firsts::Group;
 use super::key::{Bound, Key, compare_rows};
 use super::run::{Run, Size, Way};
@@ -67,6 +68,10 @@ pub struct Merge {
     slot: *mut pg_sys::TupleTableSlot,
     /// The node's scan slot.
     target: *mut pg_sys::TupleTableSlot,
+    /// The result slot, if rows of open batches are written there at once.
+    result: *mut pg_sys::TupleTableSlot,
+    /// For each column of a run, which one of the result it is; beyond the result's columns if none.
+    places: Vec<usize>,
     /// Where runs and bounds live.
     context: pg_sys::MemoryContext,
     /// Copies of bounds; reset by a rescan.
@@ -132,6 +137,8 @@ impl Merge {
                 snapshot,
                 slot: ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsBufferHeapTuple),
                 target,
+                result: std::ptr::null_mut(),
+                places: Vec::new(),
                 context: pg_sys::CurrentMemoryContext,
                 bounds_context: context(c"timescale_compat bounds"),
                 bounds: Vec::new(),
@@ -147,6 +154,13 @@ impl Merge {
                 sorter: None,
             }
         }
+    }
+
+    /// Has rows of open batches written to the result slot, of whose columns `places` tells which of the scan tuple they are.
+    pub fn write_to(&mut self, result: *mut pg_sys::TupleTableSlot, places: &[usize]) {
+        let place = |output: &Output| places.iter().position(|place| *place == output.index).unwrap_or(usize::MAX);
+        self.places = self.base.columns.outputs().iter().map(place).collect();
+        self.result = result;
     }
 
     /// Joins scans that want first rows together. Only if the filter is all that decides on rows.
@@ -235,6 +249,29 @@ impl Merge {
             {
                 top.run.fill(&mut self.base.columns);
             }
+        }
+    }
+
+    /// Writes the row that it stands on to the result slot; None if that can't be done without a projection.
+    ///
+    /// # Safety
+    /// After [`Self::peek`]. May jump.
+    #[inline]
+    pub unsafe fn write(&mut self) -> Option<*mut pg_sys::TupleTableSlot> {
+        if self.result.is_null() || self.sorter.is_some() {
+            return None;
+        }
+        let top = self.open.first_mut()?;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let result = self.result;
+            if (*result).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0 {
+                slot::clear(result);
+            }
+            top.run.write((*result).tts_values, (*result).tts_isnull, &self.places);
+            (*result).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+            (*result).tts_nvalid = (*(*result).tts_tupleDescriptor).natts as i16;
+            Some(result)
         }
     }
 
