@@ -265,6 +265,22 @@ impl Columns {
         }
     }
 
+    /// Writes a row of vectors that are loaded in `outputs`, a copy of [`Self::outputs`].
+    ///
+    /// # Safety
+    /// The vectors have this row.
+    #[inline]
+    pub unsafe fn put_row(&mut self, outputs: &[Output], row: usize) {
+        for output in outputs {
+            // SAFETY: the caller's promise; the slot has these columns.
+            unsafe {
+                let is_null = !output.validity.is_null() && *output.validity.add(row / 64) >> (row % 64) & 1 == 0;
+                *self.values.add(output.index) = pg_sys::Datum::from(*output.words.add(row));
+                *self.nulls.add(output.index) = is_null;
+            }
+        }
+    }
+
     /// Writes what is no column of a batch for a row of it.
     ///
     /// # Safety

@@ -35,7 +35,7 @@ pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::L
             number(c"Rows Removed by Vectorized Filter", counters.removed);
         }
         number(c"Batches Read", counters.read);
-        if counters.skipped > 0 {
+        if counters.skipped > 0 || (*explain).format != pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
             number(c"Batches Skipped", counters.skipped);
         }
     }

@@ -5,6 +5,7 @@
 //! sorted by PostgreSQL's tuplesort instead.
 
 mod heap;
+mod result;
 mod runs;
 mod sorted;
 
@@ -14,7 +15,6 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use super::batches::Batches;
-use super::columns::Output;
 use super::firsts::Group;
 use super::key::{Bound, Key, compare_rows};
 use super::run::{Run, Size, Way};
@@ -156,13 +156,6 @@ impl Merge {
         }
     }
 
-    /// Has rows of open batches written to the result slot, of whose columns `places` tells which of the scan tuple they are.
-    pub fn write_to(&mut self, result: *mut pg_sys::TupleTableSlot, places: &[usize]) {
-        let place = |output: &Output| places.iter().position(|place| *place == output.index).unwrap_or(usize::MAX);
-        self.places = self.base.columns.outputs().iter().map(place).collect();
-        self.result = result;
-    }
-
     /// Joins scans that want first rows together. Only if the filter is all that decides on rows.
     pub fn join(&mut self, group: Rc<Group>) {
         if self.distinct > 0 && self.distinct < self.keys.len() {
@@ -249,29 +242,6 @@ impl Merge {
             {
                 top.run.fill(&mut self.base.columns);
             }
-        }
-    }
-
-    /// Writes the row that it stands on to the result slot; None if that can't be done without a projection.
-    ///
-    /// # Safety
-    /// After [`Self::peek`]. May jump.
-    #[inline]
-    pub unsafe fn write(&mut self) -> Option<*mut pg_sys::TupleTableSlot> {
-        if self.result.is_null() || self.sorter.is_some() {
-            return None;
-        }
-        let top = self.open.first_mut()?;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let result = self.result;
-            if (*result).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0 {
-                slot::clear(result);
-            }
-            top.run.write((*result).tts_values, (*result).tts_isnull, &self.places);
-            (*result).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
-            (*result).tts_nvalid = (*(*result).tts_tupleDescriptor).natts as i16;
-            Some(result)
         }
     }
 

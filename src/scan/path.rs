@@ -103,13 +103,14 @@ unsafe fn row_target(rel: *mut pg_sys::RelOptInfo) -> *mut pg_sys::PathTarget {
     unsafe {
         let target = ffi::create_empty_pathtarget();
         let flags = pg_sys::PVC_RECURSE_PLACEHOLDERS as i32;
-        let mut found: *mut pg_sys::List = std::ptr::null_mut();
+        // Vars of one relation with one number are equal.
+        let mut found: Vec<*mut pg_sys::Var> = Vec::new();
         for var in list::pointers::<pg_sys::Var>(ffi::pull_var_clause((*(*rel).reltarget).exprs.cast(), flags)) {
-            if (*var).varno == (*rel).relid as i32 && !list::cells(found).iter().any(|known| ffi::equal(known.ptr_value, var.cast())) {
-                found = ffi::lappend(found, var.cast());
+            if (*var).varno == (*rel).relid as i32 && !found.iter().any(|known| (**known).varattno == (*var).varattno) {
+                found.push(var);
             }
         }
-        (*target).exprs = found;
+        (*target).exprs = list::from_pointers(found);
         (*target).width = (*(*rel).reltarget).width;
         target
     }

@@ -231,9 +231,7 @@ impl Run {
                 return;
             }
             self.load();
-            for output in &self.outputs {
-                columns.put(output.index, output.value(self.row));
-            }
+            columns.put_row(&self.outputs, self.row);
             columns.put_specials(&mut self.reader, self.vector * VECTOR_ROWS + self.row);
         }
     }
