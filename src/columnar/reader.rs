@@ -1,5 +1,6 @@
 //! Reading a batch, column by column and vector by vector, only what is asked for.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -55,7 +56,48 @@ pub struct BatchReader {
 }
 
 thread_local! {
-    static OPENED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static OPENED: Cell<u64> = const { Cell::new(0) };
+    /// Columns of readers that are gone: to make and to zero their buffers takes longer than to decode a few rows.
+    #[expect(clippy::vec_box, reason = "columns are in boxes, and come here in them")]
+    static SPARE: RefCell<Vec<Box<ColumnReader>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many are kept, if none has buffers of more than so many words.
+const SPARES: usize = 64;
+const SPARE_WORDS: usize = 4096;
+
+impl ColumnReader {
+    /// One that has read nothing.
+    fn take() -> Box<Self> {
+        SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+
+    /// Keeps one for another reader.
+    fn give(mut this: Box<Self>) {
+        let words = this.vector.arena.capacity().max(this.dictionary.arena.capacity()).max(this.distinct.capacity());
+        if words > SPARE_WORDS {
+            return;
+        }
+        this.block = None;
+        this.is_fetched = false;
+        this.decoded = None;
+        this.has_dictionary = None;
+        this.distinct.clear();
+        this.coded = None;
+        // When the process exits, there may be no pool any more.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < SPARES {
+                spare.push(this);
+            }
+        });
+    }
+}
+
+impl Drop for BatchReader {
+    fn drop(&mut self) {
+        self.columns.drain(..).flatten().for_each(ColumnReader::give);
+    }
 }
 
 /// Throws an error about bytes that the codec didn't write.
@@ -234,7 +276,7 @@ impl BatchReader {
     /// A batch is open. May jump.
     unsafe fn fetch(&mut self, column: usize) -> &mut ColumnReader {
         if self.columns[column].is_none() {
-            self.columns[column] = Some(Box::default());
+            self.columns[column] = Some(ColumnReader::take());
         }
         if !self.columns[column].as_ref().is_some_and(|reader| reader.is_fetched) {
             // SAFETY: blocks are bytea.
