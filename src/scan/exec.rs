@@ -14,7 +14,8 @@ use super::firsts::Group;
 use super::key::Key;
 use super::merge::Merge;
 use super::ordered::{self, OrderedRows};
-use super::{columns, epq, explain, order};
+use super::sample::Sample;
+use super::{columns, epq, explain, order, plan};
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::Filter;
 use crate::columnar::layout::{self, Layout};
@@ -242,7 +243,10 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let columns = Columns::new(plan, slot, layout, desc, &keys);
         let scan = BatchScan::open(layout, (*estate).es_snapshot);
         let econtext = ffi::CreateExprContext(estate);
-        let batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        let mut batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        if let Some((by_vector, expressions)) = plan::sample(plan) {
+            batches.sample = Some(Sample::new(by_vector, &expressions, &raw mut state.scan.ss.ps)?);
+        }
         if sorts.is_empty() {
             state.node.batches = keep(estate, batches);
             return Ok(());
@@ -348,7 +352,7 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     unsafe {
         let econtext = ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = row;
-        if check && !ps.qual.is_null() && evaluate(ps.qual, econtext).value() as u8 == 0 {
+        if check && !ps.qual.is_null() && !holds(ps.qual, econtext) {
             if let Some(instrument) = ps.instrument.as_mut() {
                 instrument.nfiltered1 += 1.0;
             }
@@ -365,21 +369,31 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     }
 }
 
-/// `ExecEvalExprSwitchContext`, of conditions and projections, which are never NULL.
+/// `ExecEvalExprSwitchContext`; None if NULL.
 ///
 /// # Safety
 /// A compiled expression. May jump.
 #[inline]
-pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> pg_sys::Datum {
-    // SAFETY: a compiled expression.
+pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> Option<pg_sys::Datum> {
+    // SAFETY: the caller's promise.
     unsafe {
         let outer = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
         let mut is_null = false;
         let value = (*expression).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(expression, econtext, &mut is_null));
         pg_sys::CurrentMemoryContext = outer;
-        value
+        (!is_null).then_some(value)
     }
+}
+
+/// `ExecQual`
+///
+/// # Safety
+/// Compiled conditions. May jump.
+#[inline]
+pub unsafe fn holds(conditions: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { evaluate(conditions, econtext) }.is_some_and(|value| value.value() as u8 != 0)
 }
 
 /// The next row of the row part, projected; an empty slot at the end.
