@@ -205,6 +205,7 @@ postgres! {
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PushCopiedSnapshot(snapshot: Snapshot);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
+    fn RangeVarCallbackOwnsRelation(relation: *const RangeVar, relId: Oid, oldRelId: Oid, arg: *mut c_void);
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
     fn ReadNextFullTransactionId() -> FullTransactionId;
     fn RecoveryInProgress() -> bool;
