@@ -154,7 +154,7 @@ pub unsafe fn copy_rows(work: *mut Loop) -> u64 {
         flush_all(work);
         pg_sys::error_context_stack = error_context.previous;
         if let Some(direct) = work.direct.as_mut() {
-            boundary(|| direct.finish());
+            boundary(|| direct.end());
         }
         raw::FreeBulkInsertState(work.single);
         free_buffers(work);

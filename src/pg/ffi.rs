@@ -357,6 +357,7 @@ postgres! {
     fn get_collation_oid(collname: *mut List, missing_ok: bool) -> Oid;
     fn get_commutator(opno: Oid) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
+    fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
@@ -474,6 +475,7 @@ postgres! {
     fn pg_detoast_datum(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;

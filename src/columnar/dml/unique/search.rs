@@ -224,7 +224,8 @@ unsafe fn holds(
     batch: &mut OpenBatch,
     slot: Virtual,
 ) -> bool {
-    let ordered = ordered.and_then(|range| key.value_of(range.attribute, values).map(|value| (range, value::canonical(value, range.length))));
+    let ordered =
+        ordered.and_then(|range| key.value_of(range.attribute, values).map(|value| (range, value::canonical(value, range.length))));
     // SAFETY: the caller's promise.
     unsafe {
         if key.filter_mut(filter).check(&mut batch.reader) == Verdict::Nothing {
