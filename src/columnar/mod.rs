@@ -27,4 +27,5 @@ pub mod settings_check;
 pub mod settings_text;
 pub mod shape;
 pub mod statistics;
+pub mod type_parts;
 pub mod value;

@@ -359,6 +359,7 @@ postgres! {
     fn get_collation_oid(collname: *mut List, missing_ok: bool) -> Oid;
     fn get_commutator(opno: Oid) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
+    fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
@@ -477,6 +478,7 @@ postgres! {
     fn pg_detoast_datum(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_prng_uint64(state: *mut pg_prng_state) -> uint64;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
