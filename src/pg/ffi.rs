@@ -131,6 +131,7 @@ postgres! {
     fn ExecScanReScan(node: *mut ScanState);
     fn ExecSetupPartitionTupleRouting(estate: *mut EState, rel: Relation) -> *mut PartitionTupleRouting;
     fn ExecSimpleRelationInsert(resultRelInfo: *mut ResultRelInfo, estate: *mut EState, slot: *mut TupleTableSlot);
+    fn ExecStoreBufferHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, buffer: Buffer) -> *mut TupleTableSlot;
     fn ExecStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExecutorEnd(queryDesc: *mut QueryDesc);
@@ -183,6 +184,7 @@ postgres! {
     fn MakeSingleTupleTableSlot(tupdesc: TupleDesc, tts_ops: *const TupleTableSlotOps) -> *mut TupleTableSlot;
     fn MakeTransitionCaptureState(trigdesc: *mut TriggerDesc, relid: Oid, cmdType: CmdType::Type) -> *mut TransitionCaptureState;
     fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
+    fn MemoryContextAllocHuge(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextRegisterResetCallback(context: MemoryContext, cb: *mut MemoryContextCallback);
@@ -206,7 +208,9 @@ postgres! {
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PushCopiedSnapshot(snapshot: Snapshot);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
+    fn RangeVarCallbackOwnsRelation(relation: *const RangeVar, relId: Oid, oldRelId: Oid, arg: *mut c_void);
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
+    fn ReadBufferExtended(reln: Relation, forkNum: ForkNumber::Type, blockNum: BlockNumber, mode: ReadBufferMode::Type, strategy: BufferAccessStrategy) -> Buffer;
     fn ReadNextFullTransactionId() -> FullTransactionId;
     fn RecoveryInProgress() -> bool;
     fn RegisterCustomScanMethods(methods: *const CustomScanMethods);
@@ -318,6 +322,7 @@ postgres! {
     fn deleteDependencyRecordsFor(classId: Oid, objectId: Oid, skipExtensionDeps: bool) -> c_long;
     fn deleteDependencyRecordsForClass(classId: Oid, objectId: Oid, refclassId: Oid, deptype: c_char) -> c_long;
     fn deparse_expression(expr: *mut Node, dpcontext: *mut List, forceprefix: bool, showimplicit: bool) -> *mut c_char;
+    fn detoast_external_attr(attr: *mut varlena) -> *mut varlena;
     fn domain_check(value: Datum, isnull: bool, domainType: Oid, extra: *mut *mut c_void, mcxt: MemoryContext);
     fn end_heap_rewrite(state: *mut c_void);
     fn equal(a: *const c_void, b: *const c_void) -> bool;
@@ -359,6 +364,7 @@ postgres! {
     fn get_collation_oid(collname: *mut List, missing_ok: bool) -> Oid;
     fn get_commutator(opno: Oid) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
+    fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
@@ -477,6 +483,7 @@ postgres! {
     fn pg_detoast_datum(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_prng_uint64(state: *mut pg_prng_state) -> uint64;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
@@ -536,6 +543,7 @@ postgres! {
     fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn tlist_member(node: *mut Expr, targetlist: *mut List) -> *mut TargetEntry;
     fn toast_flatten_tuple(tup: HeapTuple, tupleDesc: TupleDesc) -> HeapTuple;
+    fn toast_raw_datum_size(value: Datum) -> Size;
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;

@@ -20,6 +20,7 @@ use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::Filter;
 use crate::columnar::layout::{self, Layout};
 use crate::columnar::reader::BatchReader;
+use crate::columnar::row_id;
 use crate::custom::{Node, State};
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
@@ -269,6 +270,7 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
         let desc = (*state.scan.ss.ss_currentRelation).rd_att;
         let slot = state.scan.ss.ss_ScanTupleSlot;
+        (*slot).tts_tableOid = (*state.scan.ss.ss_currentRelation).rd_id;
         let conditions = epq::on_chunk(plan);
         let index = (*plan).scan.scanrelid as i32;
         let filter = Filter::compile(&conditions, index, layout, desc, &raw mut state.scan.ss.ps, std::ptr::null_mut());
@@ -403,8 +405,7 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
                 slot::clear(row);
                 return std::ptr::null_mut();
             }
-            (*row).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
-            (*row).tts_nvalid = (*(*row).tts_tupleDescriptor).natts as i16;
+            stand(row);
             if ps.qual.is_null() {
                 if ps.ps_ProjInfo.is_null() || !direct.is_null() {
                     return row;
@@ -419,6 +420,20 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
                 return result;
             }
         }
+    }
+}
+
+/// Has the scan slot hold a row, whose place nobody may ask for: `execCurrentOf` looks at it, for rows of either part.
+///
+/// # Safety
+/// The node's scan slot.
+#[inline]
+pub unsafe fn stand(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: the caller's promise; the arrays have an element for each attribute.
+    unsafe {
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+        (*slot).tts_tid = row_id::NOWHERE;
     }
 }
 
@@ -487,6 +502,7 @@ unsafe fn next_of_rows(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTab
         if !rows.is_null() {
             let row = ordered::next_of(rows);
             if !slot::is_null(row) {
+                stand(state.scan.ss.ss_ScanTupleSlot);
                 return project(&mut state.scan.ss.ps, row, false).unwrap_or(row);
             }
         }
