@@ -6,11 +6,16 @@ use crate::columnar::{batch_table, compress, decompress};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
 use crate::pg::guard::guard;
+use crate::pg::relation::c_string;
 use crate::pg::srf::ResultSet;
 use crate::pg::{ffi, progress, slot, trigger};
 use crate::sql_function;
 
+/// The chunk that a function is to change. On a replica, and in a read-only transaction, this is the error.
 fn chunk_arg(args: Args) -> Result<pg_sys::Oid> {
+    let function = c_string(&format!("{}()", args.function_name()));
+    // SAFETY: an ERROR, or nothing.
+    unsafe { ffi::PreventCommandIfReadOnly(function.as_ptr()) };
     args.require(0, "chunk")
 }
 

@@ -33,4 +33,5 @@ pub mod settings_text;
 pub mod shape;
 pub mod stable_sort;
 pub mod statistics;
+pub mod type_parts;
 pub mod value;

@@ -140,6 +140,20 @@ impl BatchReader {
         }
     }
 
+    /// Whether a row of the batch table is the version of a batch that is open already: the same place and the same inserter.
+    ///
+    /// # Safety
+    /// As [`Self::open`].
+    pub unsafe fn is_open(&self, tuple: pg_sys::HeapTuple) -> bool {
+        // SAFETY: NULL, or a copy of a tuple.
+        unsafe {
+            !self.tuple.is_null()
+                && pg_sys::ItemPointerEquals(&raw mut (*self.tuple).t_self, &raw mut (*tuple).t_self)
+                && (*self.tuple).t_len == (*tuple).t_len
+                && (*(*self.tuple).t_data).t_choice.t_heap.t_xmin == (*(*tuple).t_data).t_choice.t_heap.t_xmin
+        }
+    }
+
     /// The layout that it reads by.
     pub fn layout(&self) -> &Rc<Layout> {
         &self.layout

@@ -193,6 +193,16 @@ pub fn before_compress(chunk: &Relation) {
 pub fn after_compress(relid: pg_sys::Oid) {
     crate::pg::convert::update_class(relid, |class| (class.relpages, class.reltuples) = (0, 0.0));
     table::command_counter_increment();
+    keep_autovacuum_out(relid);
+}
+
+/// A chunk that this transaction made has got rows straight in batches: the same for it. Nothing but this would ever analyse it.
+pub fn after_direct(relid: pg_sys::Oid) {
+    before_compress(&Relation::open(relid, pg_sys::ShareUpdateExclusiveLock));
+    keep_autovacuum_out(relid);
+}
+
+fn keep_autovacuum_out(relid: pg_sys::Oid) {
     if !syscache::reloptions(relid).iter().any(|option| option.starts_with(THRESHOLD)) {
         alter::set_option(relid, THRESHOLD, Some(NEVER));
     }
