@@ -18,6 +18,7 @@ pub mod layout;
 pub mod order;
 pub mod part;
 pub mod reader;
+pub mod roll_up;
 pub mod row_id;
 pub mod row_sorter;
 pub mod row_writer;
