@@ -35,14 +35,14 @@ const LONGEST_BOUND: usize = 64;
 const DEAR_RUNS: usize = 256;
 
 /// What is known of a column while batches are built.
-struct Building {
-    column: Column,
+pub(super) struct Building {
+    pub(super) column: Column,
     order: Order,
     is_dear: bool,
     sum: Sum,
     bloom: Option<Hash>,
     is_key: bool,
-    pending: Data,
+    pub(super) pending: Data,
     batch: Data,
 }
 
@@ -63,13 +63,13 @@ pub struct Batch {
 
 /// Collects rows.
 pub struct Builder {
-    columns: Vec<Building>,
+    pub(super) columns: Vec<Building>,
     /// Indexes in `columns`: segmentby, then orderby.
     keys: Vec<usize>,
     segments: usize,
-    rows: usize,
+    pub(super) rows: usize,
     /// The size of the values that wait, but for words.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// What can be done now.
@@ -106,17 +106,22 @@ impl Builder {
     /// # Safety
     /// As [`Self::push`].
     pub unsafe fn cut_before(&self, values: *const pg_sys::Datum, nulls: *const bool) -> Cut {
+        // SAFETY: the caller's promise. The segment matters only then.
+        self.cut_within(self.rows < CUT_ROWS || unsafe { self.continues_segment(values, nulls) })
+    }
+
+    /// What to do before a row is added that is of the same segment as the one before (`continues`) or not.
+    pub fn cut_within(&self, continues: bool) -> Cut {
         if self.rows == PENDING_ROWS {
             return Cut::Rows(BATCH_ROWS);
         }
-        if self.bytes >= PENDING_BYTES {
-            return Cut::Rows(self.next_cut());
-        }
-        // SAFETY: the caller's promise.
-        if self.rows < CUT_ROWS || unsafe { self.continues_segment(values, nulls) } {
-            return Cut::None;
-        }
-        Cut::Rows(self.next_cut())
+        let is_whole = self.rows >= CUT_ROWS && !continues;
+        if is_whole || self.bytes >= PENDING_BYTES { Cut::Rows(self.next_cut()) } else { Cut::None }
+    }
+
+    /// How many rows of a segment may be added, if not too large, before the next [`Self::cut_within`].
+    pub fn room(&self) -> usize {
+        PENDING_ROWS - self.rows
     }
 
     /// How many rows the next batch takes if no more of its segment come.
