@@ -46,6 +46,7 @@ postgres! {
     fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
+    fn AfterTriggerPendingOnRel(relid: Oid) -> bool;
     fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
     fn AllocSetContextCreateInternal(parent: MemoryContext, name: *const c_char, minContextSize: Size, initBlockSize: Size, maxBlockSize: Size) -> MemoryContext;
     fn AlterTableGetLockLevel(cmds: *mut List) -> LOCKMODE;
