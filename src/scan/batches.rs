@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pgrx::pg_sys;
 
 use super::columns::Columns;
+use super::sample::Sample;
 use crate::columnar::batch_scan::BatchScan;
+use crate::columnar::blocks::Blocks;
 use crate::columnar::filter::{self, Filter, Verdict, WORDS};
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
@@ -49,6 +51,8 @@ impl Shared {
 pub struct Batches {
     pub(super) scan: BatchScan,
     pub(super) reader: BatchReader,
+    /// What all readers of this scan fetch blocks by.
+    pub(super) blocks: Box<Blocks>,
     pub(super) filter: Filter,
     pub(super) columns: Columns,
     pub(super) layout: Rc<Layout>,
@@ -63,6 +67,8 @@ pub struct Batches {
     /// The next vector of the batch; beyond its vectors if another batch is to be opened.
     next_vector: usize,
     all: bool,
+    /// TABLESAMPLE
+    pub sample: Option<Sample>,
     /// What the processes of a parallel scan share; NULL if it is none.
     shared: *mut Shared,
     /// For EXPLAIN.
@@ -71,11 +77,15 @@ pub struct Batches {
 
 impl Batches {
     /// A scan that has not begun. `econtext` is its own.
-    pub fn new(scan: BatchScan, reader: BatchReader, filter: Filter, columns: Columns, econtext: *mut pg_sys::ExprContext) -> Self {
+    pub fn new(scan: BatchScan, mut reader: BatchReader, filter: Filter, columns: Columns, econtext: *mut pg_sys::ExprContext) -> Self {
         let layout = Rc::clone(reader.layout());
+        let mut blocks = Box::new(Blocks::new(scan.relation()));
+        // SAFETY: it lives in a box as long as the reader.
+        unsafe { reader.fetch_by(&raw mut *blocks) };
         Self {
             scan,
             reader,
+            blocks,
             filter,
             columns,
             layout,
@@ -87,6 +97,7 @@ impl Batches {
             selection: [0; WORDS],
             next_vector: usize::MAX,
             all: false,
+            sample: None,
             shared: std::ptr::null_mut(),
             counters: Counters::default(),
         }
@@ -167,6 +178,10 @@ impl Batches {
                     self.filter.select(&mut self.reader, vector, &mut self.selection)
                 };
                 self.counters.removed += (rows - selected) as u64;
+                let selected = match &self.sample {
+                    Some(sample) if selected > 0 => sample.thin(&self.reader, vector, &mut self.selection),
+                    _ => selected,
+                };
                 if selected > 0 {
                     self.vector = vector;
                     self.columns.load(&mut self.reader, vector);
@@ -217,6 +232,9 @@ impl Batches {
         unsafe {
             boundary(|| {
                 self.filter.prepare(self.econtext);
+                if let Some(sample) = &mut self.sample {
+                    sample.prepare(self.econtext)?;
+                }
                 if self.shared.is_null() {
                     self.scan.start(&self.layout, &self.filter);
                 } else {
@@ -287,6 +305,9 @@ impl Batches {
     /// Called once, within the query that made it.
     pub unsafe fn end(&mut self) {
         // SAFETY: the caller's promise.
-        unsafe { self.scan.end() }
+        unsafe {
+            self.blocks.end();
+            self.scan.end();
+        }
     }
 }

@@ -14,21 +14,28 @@ use super::firsts::Group;
 use super::key::Key;
 use super::merge::Merge;
 use super::ordered::{self, OrderedRows};
-use super::{columns, epq, explain, order};
+use super::sample::Sample;
+use super::{columns, epq, explain, order, plan};
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::Filter;
 use crate::columnar::layout::{self, Layout};
 use crate::columnar::reader::BatchReader;
+use crate::columnar::row_id;
 use crate::custom::{Node, State};
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
-use crate::pg::{list, slot};
+use crate::pg::guard::boundary;
+use crate::pg::{list, node, slot};
 
 /// The node's state; what has destructors lies in a box of its own, which goes with the query's memory.
 #[derive(Clone, Copy)]
 pub struct ColumnarScan {
-    /// The columnar part; NULL if the chunk has none any more, or nothing is read.
+    /// The columnar part as it was when the node was made; NULL if the chunk has none any more, or nothing is read.
+    pub layout: *mut Rc<Layout>,
+    /// The columnar part; NULL before the first row is asked for.
     pub batches: *mut Batches,
+    /// The slot whose columns are those of batches as they are, so that they are written there at once; NULL if there is more to project.
+    direct: *mut pg_sys::TupleTableSlot,
     /// The columnar part in order; NULL if no order is wanted. Then `batches` are within.
     pub merge: *mut Merge,
     /// The row part in order, if the columnar part is read in order.
@@ -60,15 +67,15 @@ impl Node for ColumnarScan {
             if is_run {
                 ffi::PredicateLockRelation(chunk, (*estate).es_snapshot);
                 if let Some(layout) = layout::find((*chunk).rd_id) {
-                    begin_batches(state, estate, &layout)?;
+                    state.node.layout = keep(estate, layout);
                 }
             }
             state.node.is_count = (*plan).scan.plan.targetlist.is_null();
             begin_rows(state, estate, flags);
-            state.node.is_in_rows = state.node.batches.is_null();
-            if !state.node.merge.is_null() && !state.node.rows.is_null() {
-                let sorts = ints_of(plan).first().is_some_and(|flag| *flag != 0);
-                state.node.ordered = keep(estate, OrderedRows::new(state.node.rows, &*state.node.merge, sorts));
+            state.node.is_in_rows = state.node.layout.is_null();
+            // Scans that tell each other of their rows have to be told of a new start, too.
+            if ints_of(plan).len() > 1 {
+                open_batches(state)?;
             }
         }
         Ok(())
@@ -87,6 +94,9 @@ impl Node for ColumnarScan {
                 && let Some(row) = epq::substitute(state)
             {
                 return row;
+            }
+            if state.node.batches.is_null() && !state.node.layout.is_null() {
+                first(state);
             }
             if !state.node.merge.is_null() {
                 return ordered::next(state);
@@ -113,7 +123,7 @@ impl Node for ColumnarScan {
             if let Some(ordered) = state.node.ordered.as_mut() {
                 ordered.restart();
             }
-            state.node.is_in_rows = state.node.batches.is_null();
+            state.node.is_in_rows = state.node.layout.is_null();
             let rows = state.node.rows;
             if !rows.is_null() {
                 if !state.scan.ss.ps.chgParam.is_null() {
@@ -150,6 +160,7 @@ impl Node for ColumnarScan {
         // SAFETY: an initialised node.
         unsafe {
             let snapshot = (*state.scan.ss.ps.state).es_snapshot;
+            open_batches(state)?;
             Ok(state.node.batches.as_ref().map_or(0, |batches| batches.shared_size(snapshot)))
         }
     }
@@ -178,6 +189,7 @@ impl Node for ColumnarScan {
     unsafe fn join(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
         // SAFETY: an initialised node.
         unsafe {
+            open_batches(state)?;
             if let Some(batches) = state.node.batches.as_mut() {
                 batches.join(shared.cast());
             }
@@ -223,32 +235,69 @@ pub unsafe fn keep<T>(estate: *mut pg_sys::EState, value: T) -> *mut T {
     }
 }
 
-/// Prepares to read the columnar part.
+/// As [`open_batches`], when the first row is asked for.
 ///
 /// # Safety
-/// A node that the executor is initialising.
+/// As [`Node::next`].
+#[cold]
+unsafe fn first(state: &mut State<ColumnarScan>) {
+    // SAFETY: nothing with a destructor is pending.
+    unsafe { boundary(|| open_batches(state)) }
+}
+
+/// Prepares to read the columnar part, once: of many chunks that a plan has, few may be read before its rows suffice.
+///
+/// # Safety
+/// An initialised node.
+unsafe fn open_batches(state: &mut State<ColumnarScan>) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let estate = state.scan.ss.ps.state;
+        match state.node.layout.as_ref() {
+            Some(layout) if state.node.batches.is_null() => {
+                crate::pg::context::with_context((*estate).es_query_cxt, || begin_batches(state, estate, layout))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// # Safety
+/// As [`open_batches`], in the query's memory.
 unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::EState, layout: &Rc<Layout>) -> Result<()> {
     // SAFETY: the caller's promise; the chunk stays open.
     unsafe {
         let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
         let desc = (*state.scan.ss.ss_currentRelation).rd_att;
         let slot = state.scan.ss.ss_ScanTupleSlot;
+        (*slot).tts_tableOid = (*state.scan.ss.ss_currentRelation).rd_id;
         let conditions = epq::on_chunk(plan);
         let index = (*plan).scan.scanrelid as i32;
         let filter = Filter::compile(&conditions, index, layout, desc, &raw mut state.scan.ss.ps, std::ptr::null_mut());
         let (sorts, distinct) =
             order::from_list(list::pointers::<pg_sys::List>((*plan).custom_private).first().copied().unwrap_or_default());
         let keys: Vec<i16> = sorts.iter().map(|sort| sort.attribute).collect();
-        let columns = Columns::new(plan, slot, layout, desc, &keys);
+        let result = direct_slot(state, layout);
+        let columns = match &result {
+            Some((slot, places)) if sorts.is_empty() => Columns::direct(plan, *slot, layout, desc, places),
+            _ => Columns::new(plan, slot, layout, desc, &keys),
+        };
         let scan = BatchScan::open(layout, (*estate).es_snapshot);
         let econtext = ffi::CreateExprContext(estate);
-        let batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        let mut batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        if let Some((by_vector, expressions)) = plan::sample(plan) {
+            batches.sample = Some(Sample::new(by_vector, &expressions, &raw mut state.scan.ss.ps)?);
+        }
+        state.node.direct = result.as_ref().map_or(std::ptr::null_mut(), |(slot, _)| *slot);
         if sorts.is_empty() {
             state.node.batches = keep(estate, batches);
             return Ok(());
         }
         let keys = Key::all(&sorts, &columns::attributes(plan), layout, (*desc).attrs.as_slice((*desc).natts as usize))?;
         let mut merge = Merge::new(batches, keys, distinct, (*estate).es_snapshot, slot);
+        if let Some((slot, places)) = result {
+            merge.write_to(slot, &places);
+        }
         if (*plan).scan.plan.qual.is_null()
             && let [_, high, low] = ints_of(plan)[..]
         {
@@ -256,8 +305,44 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         }
         state.node.merge = keep(estate, merge);
         state.node.batches = &raw mut (*state.node.merge).base;
+        if !state.node.rows.is_null() {
+            let sorts = ints_of(plan).first().is_some_and(|flag| *flag != 0);
+            state.node.ordered = keep(estate, OrderedRows::new(state.node.rows, &*state.node.merge, sorts));
+        }
     }
     Ok(())
+}
+
+/// The result slot, and for each of its columns which one of the scan tuple it is, if all of them are columns of batches as they are and
+/// no condition is left for rows.
+///
+/// # Safety
+/// An initialised node.
+unsafe fn direct_slot(state: &State<ColumnarScan>, layout: &Layout) -> Option<(*mut pg_sys::TupleTableSlot, Vec<usize>)> {
+    // SAFETY: a finished plan; without a target list there is nothing to write.
+    unsafe {
+        let ps = &state.scan.ss.ps;
+        let plan = ps.plan.cast::<pg_sys::CustomScan>();
+        let projection = ps.ps_ProjInfo.as_ref()?;
+        if !ps.qual.is_null() || (*plan).scan.plan.targetlist.is_null() {
+            return None;
+        }
+        let attributes = columns::attributes(plan);
+        let mut places = Vec::new();
+        for target in list::pointers::<pg_sys::TargetEntry>((*plan).scan.plan.targetlist) {
+            let var = (*target).expr.cast::<pg_sys::Var>();
+            if node::tag(var) != pg_sys::NodeTag::T_Var || (*var).varno != pg_sys::INDEX_VAR {
+                return None;
+            }
+            let place = ((*var).varattno as usize).checked_sub(1)?;
+            let attribute = *attributes.get(place)?;
+            if attribute <= 0 || layout.column_of(attribute).is_none() || places.contains(&place) {
+                return None;
+            }
+            places.push(place);
+        }
+        Some((projection.pi_state.resultslot, places))
+    }
 }
 
 /// Flags of the plan: see `plan`.
@@ -310,7 +395,8 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
     unsafe {
         let batches = &mut *state.node.batches;
         let ps = &mut state.scan.ss.ps;
-        let row = state.scan.ss.ss_ScanTupleSlot;
+        let direct = state.node.direct;
+        let row = if direct.is_null() { state.scan.ss.ss_ScanTupleSlot } else { direct };
         loop {
             if (*row).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0 {
                 slot::clear(row);
@@ -319,10 +405,9 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
                 slot::clear(row);
                 return std::ptr::null_mut();
             }
-            (*row).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
-            (*row).tts_nvalid = (*(*row).tts_tupleDescriptor).natts as i16;
+            stand(row);
             if ps.qual.is_null() {
-                if ps.ps_ProjInfo.is_null() {
+                if ps.ps_ProjInfo.is_null() || !direct.is_null() {
                     return row;
                 }
                 if state.node.is_count {
@@ -338,6 +423,20 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
     }
 }
 
+/// Has the scan slot hold a row, whose place nobody may ask for: `execCurrentOf` looks at it, for rows of either part.
+///
+/// # Safety
+/// The node's scan slot.
+#[inline]
+pub unsafe fn stand(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: the caller's promise; the arrays have an element for each attribute.
+    unsafe {
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+        (*slot).tts_tid = row_id::NOWHERE;
+    }
+}
+
 /// What is made of a row; None if it does not meet the conditions on rows.
 ///
 /// # Safety
@@ -348,7 +447,7 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     unsafe {
         let econtext = ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = row;
-        if check && !ps.qual.is_null() && evaluate(ps.qual, econtext).value() as u8 == 0 {
+        if check && !ps.qual.is_null() && !holds(ps.qual, econtext) {
             if let Some(instrument) = ps.instrument.as_mut() {
                 instrument.nfiltered1 += 1.0;
             }
@@ -365,21 +464,31 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     }
 }
 
-/// `ExecEvalExprSwitchContext`, of conditions and projections, which are never NULL.
+/// `ExecEvalExprSwitchContext`; None if NULL.
 ///
 /// # Safety
 /// A compiled expression. May jump.
 #[inline]
-pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> pg_sys::Datum {
-    // SAFETY: a compiled expression.
+pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> Option<pg_sys::Datum> {
+    // SAFETY: the caller's promise.
     unsafe {
         let outer = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
         let mut is_null = false;
         let value = (*expression).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(expression, econtext, &mut is_null));
         pg_sys::CurrentMemoryContext = outer;
-        value
+        (!is_null).then_some(value)
     }
+}
+
+/// `ExecQual`
+///
+/// # Safety
+/// Compiled conditions. May jump.
+#[inline]
+pub unsafe fn holds(conditions: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { evaluate(conditions, econtext) }.is_some_and(|value| value.value() as u8 != 0)
 }
 
 /// The next row of the row part, projected; an empty slot at the end.
@@ -393,6 +502,7 @@ unsafe fn next_of_rows(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTab
         if !rows.is_null() {
             let row = ordered::next_of(rows);
             if !slot::is_null(row) {
+                stand(state.scan.ss.ss_ScanTupleSlot);
                 return project(&mut state.scan.ss.ps, row, false).unwrap_or(row);
             }
         }

@@ -5,6 +5,7 @@
 //! sorted by PostgreSQL's tuplesort instead.
 
 mod heap;
+mod result;
 mod runs;
 mod sorted;
 
@@ -23,8 +24,9 @@ use crate::pg::guard::boundary;
 use crate::pg::slot;
 use crate::pg::sort::{SortKey, Sorter};
 
-/// Open batches may take so many bytes whatever `work_mem` is: sorting all rows instead costs far more.
-const MIN_MEMORY: usize = 128 << 20;
+/// Open batches may take so many times the memory of a hash table, counted over all chunks of a query: sorting all rows instead costs far
+/// more.
+const MEMORY: usize = 16;
 
 /// A batch that has not been opened.
 #[derive(Clone, Copy)]
@@ -66,6 +68,10 @@ pub struct Merge {
     slot: *mut pg_sys::TupleTableSlot,
     /// The node's scan slot.
     target: *mut pg_sys::TupleTableSlot,
+    /// The result slot, if rows of open batches are written there at once.
+    result: *mut pg_sys::TupleTableSlot,
+    /// For each column of a run, which one of the result it is; beyond the result's columns if none.
+    places: Vec<usize>,
     /// Where runs and bounds live.
     context: pg_sys::MemoryContext,
     /// Copies of bounds; reset by a rescan.
@@ -131,6 +137,8 @@ impl Merge {
                 snapshot,
                 slot: ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsBufferHeapTuple),
                 target,
+                result: std::ptr::null_mut(),
+                places: Vec::new(),
                 context: pg_sys::CurrentMemoryContext,
                 bounds_context: context(c"timescale_compat bounds"),
                 bounds: Vec::new(),
@@ -413,11 +421,11 @@ impl Merge {
         self.has_seen && (0..self.distinct).all(is_seen)
     }
 
-    /// True if the open batches of all scans take more memory than a hash table may.
+    /// True if the open batches of all scans take too much memory.
     fn is_too_large(&self) -> bool {
         // SAFETY: a setting.
         let limit = unsafe { ffi::raw::get_hash_memory_limit() };
-        self.open.len() > 1 && Size::total() > limit.max(MIN_MEMORY)
+        self.open.len() > 1 && Size::total() > limit.saturating_mul(MEMORY)
     }
 
     /// Closes all batches, and frees what they took.
