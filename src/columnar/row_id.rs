@@ -9,6 +9,10 @@ const ROW_BITS: u32 = 13;
 /// Bits of a batch's number in its block.
 const OFFSET_BITS: u32 = 9;
 
+/// The ctid of a row whose place is not known.
+pub const NOWHERE: pg_sys::ItemPointerData =
+    pg_sys::ItemPointerData { ip_blkid: pg_sys::BlockIdData { bi_hi: 0x8000, bi_lo: 0 }, ip_posid: 1 };
+
 fn block_of(tid: pg_sys::ItemPointerData) -> u64 {
     u64::from(tid.ip_blkid.bi_hi) << 16 | u64::from(tid.ip_blkid.bi_lo)
 }

@@ -227,6 +227,7 @@ postgres! {
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PushCopiedSnapshot(snapshot: Snapshot);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
+    fn RangeVarCallbackOwnsRelation(relation: *const RangeVar, relId: Oid, oldRelId: Oid, arg: *mut c_void);
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
     fn ReadNextFullTransactionId() -> FullTransactionId;
     fn RecoveryInProgress() -> bool;
@@ -341,6 +342,7 @@ postgres! {
     fn create_empty_pathtarget() -> *mut PathTarget;
     fn create_index_path(root: *mut PlannerInfo, index: *mut IndexOptInfo, indexclauses: *mut List, indexorderbys: *mut List, indexorderbycols: *mut List, pathkeys: *mut List, indexscandir: ScanDirection::Type, indexonly: bool, required_outer: Relids, loop_count: f64, partial_path: bool) -> *mut IndexPath;
     fn create_index_paths(root: *mut PlannerInfo, rel: *mut RelOptInfo);
+    fn create_samplescan_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, required_outer: Relids) -> *mut Path;
     fn create_seqscan_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, required_outer: Relids, parallel_workers: c_int) -> *mut Path;
     fn create_sort_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, subpath: *mut Path, pathkeys: *mut List, limit_tuples: f64) -> *mut SortPath;
     fn create_tidscan_paths(root: *mut PlannerInfo, rel: *mut RelOptInfo);
@@ -477,6 +479,7 @@ postgres! {
     fn lappend(list: *mut List, datum: *mut c_void) -> *mut List;
     fn lappend_int(list: *mut List, datum: c_int) -> *mut List;
     fn lappend_oid(list: *mut List, datum: Oid) -> *mut List;
+    fn list_concat(list1: *mut List, list2: *const List) -> *mut List;
     fn list_copy(list: *const List) -> *mut List;
     fn list_free(list: *mut List);
     fn lookup_type_cache(type_id: Oid, flags: c_int) -> *mut TypeCacheEntry;
@@ -528,6 +531,7 @@ postgres! {
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
+    fn pg_prng_uint64(state: *mut pg_prng_state) -> uint64;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pg_tablespace_aclcheck(spc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;

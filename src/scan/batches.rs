@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pgrx::pg_sys;
 
 use super::columns::Columns;
+use super::sample::Sample;
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::{self, Filter, Verdict, WORDS};
 use crate::columnar::layout::Layout;
@@ -63,6 +64,8 @@ pub struct Batches {
     /// The next vector of the batch; beyond its vectors if another batch is to be opened.
     next_vector: usize,
     all: bool,
+    /// TABLESAMPLE
+    pub sample: Option<Sample>,
     /// What the processes of a parallel scan share; NULL if it is none.
     shared: *mut Shared,
     /// For EXPLAIN.
@@ -87,6 +90,7 @@ impl Batches {
             selection: [0; WORDS],
             next_vector: usize::MAX,
             all: false,
+            sample: None,
             shared: std::ptr::null_mut(),
             counters: Counters::default(),
         }
@@ -167,6 +171,10 @@ impl Batches {
                     self.filter.select(&mut self.reader, vector, &mut self.selection)
                 };
                 self.counters.removed += (rows - selected) as u64;
+                let selected = match &self.sample {
+                    Some(sample) if selected > 0 => sample.thin(&self.reader, vector, &mut self.selection),
+                    _ => selected,
+                };
                 if selected > 0 {
                     self.vector = vector;
                     self.columns.load(&mut self.reader, vector);
@@ -217,6 +225,9 @@ impl Batches {
         unsafe {
             boundary(|| {
                 self.filter.prepare(self.econtext);
+                if let Some(sample) = &mut self.sample {
+                    sample.prepare(self.econtext)?;
+                }
                 if self.shared.is_null() {
                     self.scan.start(&self.layout, &self.filter);
                 } else {

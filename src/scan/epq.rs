@@ -3,7 +3,8 @@
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::columns;
-use super::exec::{ColumnarScan, evaluate, keep, project};
+use super::exec::{ColumnarScan, holds, keep, project};
+use super::plan;
 use crate::custom::State;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
@@ -79,7 +80,7 @@ unsafe fn fetch(
         guard::guard(|| to_scan_tuple(state, row, scan));
         let econtext = state.scan.ss.ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = scan;
-        let meets = tools.conditions.is_null() || guard::guard(|| evaluate(tools.conditions, econtext).value() as u8 != 0);
+        let meets = tools.conditions.is_null() || guard::guard(|| holds(tools.conditions, econtext));
         if !meets {
             return None;
         }
@@ -105,7 +106,7 @@ unsafe fn tools(state: &mut State<ColumnarScan>, epq: *mut pg_sys::EPQState, ind
                     row: ffi::MakeSingleTupleTableSlot(own, &raw const pg_sys::TTSOpsVirtual),
                     carried: ffi::MakeSingleTupleTableSlot(parent.unwrap_or(own), &raw const pg_sys::TTSOpsHeapTuple),
                     map: parent.map_or(std::ptr::null_mut(), |parent| ffi::build_attrmap_by_name(parent, own)),
-                    conditions: ffi::ExecInitQual((*plan).custom_exprs, &raw mut state.scan.ss.ps),
+                    conditions: ffi::ExecInitQual(list::from_pointers(plan::conditions(plan)), &raw mut state.scan.ss.ps),
                 }
             });
             state.node.substitute = keep(estate, tools);
@@ -162,7 +163,7 @@ unsafe fn to_scan_tuple(state: &State<ColumnarScan>, row: *mut pg_sys::TupleTabl
 /// A finished plan.
 pub unsafe fn on_chunk(plan: *mut pg_sys::CustomScan) -> Vec<*mut pg_sys::Node> {
     // SAFETY: the mutator gets the plan back as its context.
-    unsafe { list::pointers::<pg_sys::Node>((*plan).custom_exprs).into_iter().map(|condition| to_chunk(condition, plan.cast())).collect() }
+    unsafe { plan::conditions(plan).into_iter().map(|condition| to_chunk(condition, plan.cast())).collect() }
 }
 
 #[pgrx::pg_guard]

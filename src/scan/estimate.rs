@@ -56,6 +56,16 @@ pub unsafe fn of(rel: *mut pg_sys::RelOptInfo) -> Option<Estimate> {
     unsafe { (*rel).fdw_private.cast::<Estimate>().as_ref().copied() }
 }
 
+/// The estimate for a chunk that had no columnar part when [`adjust`] looked.
+///
+/// # Safety
+/// A relation of the running planner.
+pub unsafe fn late(rel: *mut pg_sys::RelOptInfo, layout: &Layout) -> Estimate {
+    let (batches, rows) = columnar(layout);
+    // SAFETY: the caller's promise.
+    unsafe { Estimate { rows, batches, heap_pages: (*rel).pages, heap_tuples: (*rel).tuples, indexes: (*rel).indexlist } }
+}
+
 /// Counts the rows of a chunk's columnar part.
 ///
 /// # Safety

@@ -14,11 +14,13 @@ use super::firsts::Group;
 use super::key::Key;
 use super::merge::Merge;
 use super::ordered::{self, OrderedRows};
-use super::{columns, epq, explain, order};
+use super::sample::Sample;
+use super::{columns, epq, explain, order, plan};
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::Filter;
 use crate::columnar::layout::{self, Layout};
 use crate::columnar::reader::BatchReader;
+use crate::columnar::row_id;
 use crate::custom::{Node, State};
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
@@ -233,6 +235,7 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
         let desc = (*state.scan.ss.ss_currentRelation).rd_att;
         let slot = state.scan.ss.ss_ScanTupleSlot;
+        (*slot).tts_tableOid = (*state.scan.ss.ss_currentRelation).rd_id;
         let conditions = epq::on_chunk(plan);
         let index = (*plan).scan.scanrelid as i32;
         let filter = Filter::compile(&conditions, index, layout, desc, &raw mut state.scan.ss.ps, std::ptr::null_mut());
@@ -242,7 +245,10 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let columns = Columns::new(plan, slot, layout, desc, &keys);
         let scan = BatchScan::open(layout, (*estate).es_snapshot);
         let econtext = ffi::CreateExprContext(estate);
-        let batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        let mut batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
+        if let Some((by_vector, expressions)) = plan::sample(plan) {
+            batches.sample = Some(Sample::new(by_vector, &expressions, &raw mut state.scan.ss.ps)?);
+        }
         if sorts.is_empty() {
             state.node.batches = keep(estate, batches);
             return Ok(());
@@ -319,8 +325,7 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
                 slot::clear(row);
                 return std::ptr::null_mut();
             }
-            (*row).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
-            (*row).tts_nvalid = (*(*row).tts_tupleDescriptor).natts as i16;
+            stand(row);
             if ps.qual.is_null() {
                 if ps.ps_ProjInfo.is_null() {
                     return row;
@@ -338,6 +343,20 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
     }
 }
 
+/// Has the scan slot hold a row, whose place nobody may ask for: `execCurrentOf` looks at it, for rows of either part.
+///
+/// # Safety
+/// The node's scan slot.
+#[inline]
+pub unsafe fn stand(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: the caller's promise; the arrays have an element for each attribute.
+    unsafe {
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+        (*slot).tts_tid = row_id::NOWHERE;
+    }
+}
+
 /// What is made of a row; None if it does not meet the conditions on rows.
 ///
 /// # Safety
@@ -348,7 +367,7 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     unsafe {
         let econtext = ps.ps_ExprContext;
         (*econtext).ecxt_scantuple = row;
-        if check && !ps.qual.is_null() && evaluate(ps.qual, econtext).value() as u8 == 0 {
+        if check && !ps.qual.is_null() && !holds(ps.qual, econtext) {
             if let Some(instrument) = ps.instrument.as_mut() {
                 instrument.nfiltered1 += 1.0;
             }
@@ -365,21 +384,31 @@ pub unsafe fn project(ps: &mut pg_sys::PlanState, row: *mut pg_sys::TupleTableSl
     }
 }
 
-/// `ExecEvalExprSwitchContext`, of conditions and projections, which are never NULL.
+/// `ExecEvalExprSwitchContext`; None if NULL.
 ///
 /// # Safety
 /// A compiled expression. May jump.
 #[inline]
-pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> pg_sys::Datum {
-    // SAFETY: a compiled expression.
+pub unsafe fn evaluate(expression: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> Option<pg_sys::Datum> {
+    // SAFETY: the caller's promise.
     unsafe {
         let outer = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = (*econtext).ecxt_per_tuple_memory;
         let mut is_null = false;
         let value = (*expression).evalfunc.map_or(pg_sys::Datum::null(), |evaluate| evaluate(expression, econtext, &mut is_null));
         pg_sys::CurrentMemoryContext = outer;
-        value
+        (!is_null).then_some(value)
     }
+}
+
+/// `ExecQual`
+///
+/// # Safety
+/// Compiled conditions. May jump.
+#[inline]
+pub unsafe fn holds(conditions: *mut pg_sys::ExprState, econtext: *mut pg_sys::ExprContext) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { evaluate(conditions, econtext) }.is_some_and(|value| value.value() as u8 != 0)
 }
 
 /// The next row of the row part, projected; an empty slot at the end.
@@ -393,6 +422,7 @@ unsafe fn next_of_rows(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTab
         if !rows.is_null() {
             let row = ordered::next_of(rows);
             if !slot::is_null(row) {
+                stand(state.scan.ss.ss_ScanTupleSlot);
                 return project(&mut state.scan.ss.ps, row, false).unwrap_or(row);
             }
         }

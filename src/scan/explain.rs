@@ -3,8 +3,9 @@
 use pgrx::pg_sys;
 
 use super::exec::ColumnarScan;
+use super::plan;
 use crate::custom::State;
-use crate::pg::ffi;
+use crate::pg::{ffi, list};
 
 /// Adds the conditions on vectors, and what was read and what was not.
 ///
@@ -14,9 +15,10 @@ pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::L
     // SAFETY: the caller's promise. As show_qual.
     unsafe {
         let plan = state.scan.ss.ps.plan.cast::<pg_sys::CustomScan>();
-        if !(*plan).custom_exprs.is_null() {
+        let conditions = list::from_pointers(plan::conditions(plan));
+        if !conditions.is_null() {
             let context = ffi::set_deparse_context_plan((*explain).deparse_cxt, plan.cast(), ancestors);
-            let condition = ffi::make_ands_explicit((*plan).custom_exprs);
+            let condition = ffi::make_ands_explicit(conditions);
             let text = ffi::deparse_expression(condition.cast(), context, (*explain).verbose, false);
             ffi::ExplainPropertyText(c"Vectorized Filter".as_ptr(), text, explain);
         }
@@ -27,7 +29,7 @@ pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::L
         let counters = batches.counters;
         let number =
             |label: &std::ffi::CStr, value: u64| ffi::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value as i64, explain);
-        if !(*plan).custom_exprs.is_null() {
+        if !conditions.is_null() {
             number(c"Rows Removed by Vectorized Filter", counters.removed);
         }
         number(c"Batches Read", counters.read);

@@ -23,8 +23,9 @@ use crate::pg::guard::boundary;
 use crate::pg::slot;
 use crate::pg::sort::{SortKey, Sorter};
 
-/// Open batches may take so many bytes whatever `work_mem` is: sorting all rows instead costs far more.
-const MIN_MEMORY: usize = 128 << 20;
+/// Open batches may take so many times the memory of a hash table, counted over all chunks of a query: sorting all rows instead costs far
+/// more.
+const MEMORY: usize = 16;
 
 /// A batch that has not been opened.
 #[derive(Clone, Copy)]
@@ -413,11 +414,11 @@ impl Merge {
         self.has_seen && (0..self.distinct).all(is_seen)
     }
 
-    /// True if the open batches of all scans take more memory than a hash table may.
+    /// True if the open batches of all scans take too much memory.
     fn is_too_large(&self) -> bool {
         // SAFETY: a setting.
         let limit = unsafe { ffi::raw::get_hash_memory_limit() };
-        self.open.len() > 1 && Size::total() > limit.max(MIN_MEMORY)
+        self.open.len() > 1 && Size::total() > limit.saturating_mul(MEMORY)
     }
 
     /// Closes all batches, and frees what they took.

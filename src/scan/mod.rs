@@ -19,6 +19,7 @@ mod params;
 mod path;
 mod plan;
 mod run;
+mod sample;
 
 pub use estimate::adjust;
 pub use only::mark;

@@ -126,7 +126,9 @@ pub unsafe fn distinct(root: *mut pg_sys::PlannerInfo, order: &PathOrder) -> usi
             && !(query.hasAggs || query.hasWindowFuncs || query.hasTargetSRFs)
             && [query.groupClause, query.groupingSets, query.rowMarks].iter().all(|list| list.is_null())
             && query.havingQual.is_null()
-            && query.setOperations.is_null();
+            && query.setOperations.is_null()
+            // Each row counts for a function with effects.
+            && !ffi::contain_volatile_functions(query.targetList.cast());
         if !alone || query.distinctClause.is_null() || !order.is_complete || !order.is_plain || keys.is_empty() {
             return 0;
         }

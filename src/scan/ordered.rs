@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use pgrx::pg_sys;
 
-use super::exec::{ColumnarScan, project};
+use super::exec::{ColumnarScan, project, stand};
 use super::key::{Key, compare_rows};
 use super::merge::Merge;
 use crate::custom::State;
@@ -154,6 +154,7 @@ pub unsafe fn next(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTableSl
             if has_rows && (!has_batches || rows_first(state.node.ordered, merge)) {
                 let rows = &mut *state.node.ordered;
                 let row = std::mem::replace(&mut rows.row, std::ptr::null_mut());
+                stand(scan);
                 return project(ps, row, false).unwrap_or(row);
             }
             if !has_batches {
@@ -163,7 +164,7 @@ pub unsafe fn next(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTableSl
             }
             slot::clear(scan);
             merge.fill();
-            raw::ExecStoreVirtualTuple(scan);
+            stand(scan);
             merge.take();
             if let Some(result) = project(ps, scan, true) {
                 merge.used();

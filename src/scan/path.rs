@@ -7,7 +7,7 @@ use pgrx::pg_sys::{self, NodeTag};
 use super::cost::{self, Work};
 use super::estimate::{self, Estimate};
 use super::order::{self, PathOrder, SortColumn};
-use super::{is_changed, params, plan};
+use super::{is_changed, params, plan, sample};
 use crate::columnar::layout::Layout;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::{ffi, list, node};
@@ -40,16 +40,18 @@ pub unsafe fn replace_paths(
             return Ok(());
         }
         let Some(layout) = estimate::layout_of(root, rel) else { return Ok(()) };
-        // Without an estimate the chunk got its columnar part after planning began, which the lock on it rules out.
-        let Some(estimate) = estimate::of(rel) else {
-            return Err(Error::internal("the columnar part of a chunk came while a query on it was planned"));
-        };
-        if !(*entry).tablesample.is_null() {
-            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "TABLESAMPLE can't read compressed chunks")
-                .hint("Use a condition such as random() < 0.01 instead."));
+        let estimate = estimate::of(rel).unwrap_or_else(|| estimate::late(rel, &layout));
+        let sample = (*entry).tablesample;
+        if !sample.is_null() && !sample::is_known(sample) {
+            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "this TABLESAMPLE method can't read compressed chunks")
+                .hint("Use TABLESAMPLE BERNOULLI or SYSTEM."));
         }
         let target = row_target(rel);
         let chunk = Chunk { root, rel, layout, estimate, target };
+        if !sample.is_null() {
+            chunk.sample();
+            return Ok(());
+        }
         let row_paths = chunk.row_paths();
         let mut sources = params::sources(root, rel, &chunk.layout, &chunk.estimate);
         for path in &row_paths {
@@ -152,6 +154,21 @@ impl Chunk {
             let Some(child) = self.child(path, self.target) else { return };
             let path = self.scan(info, child, 0).cast();
             ffi::add_path(self.rel, path);
+        }
+    }
+
+    /// Replaces the path of a TABLESAMPLE.
+    unsafe fn sample(&self) {
+        // SAFETY: nodes of the running planner. As set_tablesample_rel_pathlist for these methods.
+        unsafe {
+            let rel = self.rel;
+            let info = ffi::get_baserel_parampathinfo(self.root, rel, (*rel).lateral_relids);
+            let path = self.as_row_part(|root, rel| ffi::create_samplescan_path(root, rel, (*rel).lateral_relids));
+            let Some(child) = self.child(path, self.target) else { return };
+            (*rel).pathlist = std::ptr::null_mut();
+            (*rel).partial_pathlist = std::ptr::null_mut();
+            let path = self.scan(info, child, 0);
+            ffi::add_path(rel, path.cast());
         }
     }
 

@@ -3,11 +3,12 @@
 //! The scan tuple (`custom_scan_tlist`) holds the columns of the relation's target, as the row part's plan hands them on, then those that
 //! only conditions need. Conditions on vectors are `custom_exprs`. The private data is empty, or an order (`order::to_list`) and a list
 //! of integers: whether the rows of the row part have to be sorted, and, if only first rows are wanted, a number that all scans of a
-//! query share.
+//! query share. Of a TABLESAMPLE there is a third list: whether it goes by vector, and how many of the last `custom_exprs` are its own.
 
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::path::node_methods;
+use super::sample;
 use crate::columnar::filter::Filter;
 use crate::columnar::layout::Layout;
 use crate::error::{Error, Result};
@@ -83,20 +84,59 @@ unsafe fn plan(
             list::from_pointers(clauses.into_iter().map(|clause| (*clause).clause.cast::<pg_sys::Node>()))
         };
         let (filter, rest) = (bare(filter), bare(rest));
+        let mut private = (*path).custom_private;
+        let mut expressions = filter;
+        let entry = *(*root).simple_rte_array.add((*rel).relid as usize);
+        if !(*entry).tablesample.is_null() {
+            let (by_vector, arguments) = sample::to_lists((*entry).tablesample);
+            let numbers = [by_vector, list::cells(arguments).len() as i32];
+            let numbers = numbers.into_iter().fold(std::ptr::null_mut(), |list, number| ffi::lappend_int(list, number));
+            private = list::from_pointers([std::ptr::null_mut(), std::ptr::null_mut(), numbers]);
+            expressions = ffi::list_concat(ffi::list_copy(filter), arguments);
+        }
         let scan: *mut pg_sys::CustomScan = node::make_node(NodeTag::T_CustomScan);
         (*scan).scan.plan.targetlist = targets;
         (*scan).scan.plan.qual = rest;
         (*scan).scan.scanrelid = (*rel).relid;
         (*scan).flags = (*path).flags;
         (*scan).custom_plans = children;
-        (*scan).custom_exprs = filter;
+        (*scan).custom_exprs = expressions;
         let [child] = list::pointers::<pg_sys::Path>((*path).custom_paths)[..] else {
             return Err(Error::internal("a path of ColumnarScan has one child"));
         };
         (*scan).custom_scan_tlist = scan_targets((*(*child).pathtarget).exprs, &[filter, rest], varno);
-        (*scan).custom_private = (*path).custom_private;
+        (*scan).custom_private = private;
         (*scan).methods = node_methods().scan;
         Ok(scan.cast())
+    }
+}
+
+/// The conditions on vectors of a finished plan.
+///
+/// # Safety
+/// A plan of ColumnarScan.
+pub unsafe fn conditions(plan: *mut pg_sys::CustomScan) -> Vec<*mut pg_sys::Node> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut expressions = list::pointers((*plan).custom_exprs);
+        let others = sample(plan).map_or(0, |(_, arguments)| arguments.len());
+        expressions.truncate(expressions.len() - others);
+        expressions
+    }
+}
+
+/// The TABLESAMPLE of a finished plan: whether it goes by vector, and its expressions.
+///
+/// # Safety
+/// A plan of ColumnarScan.
+pub unsafe fn sample(plan: *mut pg_sys::CustomScan) -> Option<(bool, Vec<*mut pg_sys::Expr>)> {
+    // SAFETY: the third list of the private data holds two integers.
+    unsafe {
+        let numbers = list::ints(*list::pointers::<pg_sys::List>((*plan).custom_private).get(2)?);
+        let [by_vector, count] = numbers[..] else { return None };
+        let mut expressions = list::pointers((*plan).custom_exprs);
+        let arguments = expressions.split_off(expressions.len() - count as usize);
+        Some((by_vector != 0, arguments))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::columnar::layout;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::constraint::{self, Constraint};
 use crate::pg::relation::{Relation, optional_string, relation_name};
-use crate::pg::{acl, context, ffi, list};
+use crate::pg::{context, ffi, list};
 
 /// What a chunk was like before a command.
 struct Before {
@@ -173,10 +173,11 @@ impl Watch {
             if (*statement).relation.is_null() {
                 return Ok(None);
             }
+            // As DefineIndex's caller does. PostgreSQL says what is wrong if there is no such table.
             let missing = pg_sys::RVROption::RVR_MISSING_OK;
-            let relid = ffi::RangeVarGetRelidExtended((*statement).relation, pg_sys::NoLock as i32, missing, None, std::ptr::null_mut());
-            // PostgreSQL says what is wrong; locks are for the owner only.
-            if relid == pg_sys::InvalidOid || acl::require_owner(relid).is_err() {
+            let owns = Some(ffi::raw::RangeVarCallbackOwnsRelation as _);
+            let relid = ffi::RangeVarGetRelidExtended((*statement).relation, lock as i32, missing, owns, std::ptr::null_mut());
+            if relid == pg_sys::InvalidOid {
                 return Ok(None);
             }
             // Partitions can't be indexed concurrently, and a chunk in two transactions can't be watched from one to the other.

@@ -145,6 +145,13 @@ DECLARE c CURSOR FOR SELECT * FROM t WHERE host = 0 ORDER BY time;
 FETCH 1 FROM c;
 DELETE FROM t WHERE CURRENT OF c;
 ROLLBACK;
+-- The same on a row of the row part: not passed over in silence.
+BEGIN;
+INSERT INTO t (time, host, v) VALUES ('2024-01-01 00:00:07', 77, 0);
+DECLARE c CURSOR FOR SELECT * FROM t WHERE host = 77 AND time < '2024-01-02';
+FETCH 1 FROM c;
+DELETE FROM t WHERE CURRENT OF c;
+ROLLBACK;
 
 -- Keys.
 SELECT compress_chunk(c) IS NOT NULL FROM show_chunks('t') c LIMIT 3;

@@ -87,6 +87,14 @@ INSERT INTO queries (q) VALUES
     ('WITH w AS MATERIALIZED (SELECT * FROM %t WHERE b) SELECT count(*), sum(i4) FROM w'),
     ('WITH RECURSIVE w AS (SELECT i4 FROM %t WHERE i4 = 10 UNION ALL SELECT a.i4 FROM %t a JOIN w ON a.i4 = w.i4 + 1 WHERE a.i4 < 20) TABLE w'),
     ('SELECT 1 FROM %t WHERE host = ''host_2'' AND time < ''2026-01-01 01:00'''),
+    ('SELECT x.h, y.z FROM (VALUES (''host_1''), (''host_6'')) x (h), LATERAL (SELECT i4 + length(x.h) AS z FROM %t WHERE host = x.h OR i4 < length(x.h)) y'),
+    ('SELECT x.h, y.z FROM (VALUES (''host_1''), (''host_6'')) x (h) LEFT JOIN LATERAL (SELECT coalesce(host, x.h) AS z FROM %t WHERE i4 < 40) y ON y.z <> x.h'),
+    ('SELECT i4 FROM %t a WHERE host = (SELECT min(host) FROM %t b WHERE b.i4 = a.i4) AND i4 < 50'),
+    ('SELECT DISTINCT ON (host, m) host, m, time FROM %t ORDER BY host, m, time DESC'),
+    ('SELECT DISTINCT ON (host) host, time FROM (SELECT host, time FROM %t UNION ALL SELECT host, time + ''1 s'' FROM %t) u ORDER BY host, time DESC'),
+    ('SELECT host, time FROM (SELECT DISTINCT ON (host) host, time FROM %t ORDER BY host, time) a UNION ALL SELECT host, time FROM (SELECT DISTINCT ON (host) host, time FROM %t WHERE time < ''2026-01-03'' ORDER BY host, time) b'),
+    ('SELECT count(*) FROM %t WHERE current_setting(''timezone'') = ''UTC'''),
+    ('SELECT count(*) FROM %t WHERE current_setting(''timezone'') <> ''UTC'''),
     ('SELECT 1 AS one'),
     ('SELECT xmin IS NOT NULL AND ctid IS NOT NULL AS ok, cmin IS NOT NULL AS c, i4 FROM %t WHERE i2 = 5');
 -- The settings that choose plans: none may change a result.
@@ -177,5 +185,13 @@ ALTER TABLE ht DROP COLUMN i2;
 SELECT count(*), sum(i4) FROM ht;
 SELECT count(ht) FROM ht WHERE i4 < 100;
 
--- What can't be sampled says so.
-SELECT count(*) FROM ht TABLESAMPLE system (10);
+-- Samples: of both parts, the same with the same seed.
+SELECT count(*) FROM ht TABLESAMPLE bernoulli (100);
+SELECT count(*) FROM ht TABLESAMPLE system (100) WHERE host = 'host_1';
+SELECT count(*) FROM ht TABLESAMPLE bernoulli (0);
+SELECT count(*) BETWEEN 1000 AND 2500 AS some FROM ht TABLESAMPLE bernoulli (50);
+SELECT count(DISTINCT s) FROM (SELECT (SELECT sum(i4) FROM ht TABLESAMPLE bernoulli (30) REPEATABLE (7)) AS s FROM generate_series(1, 3)) x;
+SELECT count(*) BETWEEN 1 AND 2000 AS some, count(DISTINCT s) FROM (SELECT i4, x.s FROM (VALUES (10), (20)) x (s), LATERAL (SELECT i4 FROM ht TABLESAMPLE bernoulli (x.s)) y) z;
+EXPLAIN (COSTS OFF) SELECT i4 FROM ht TABLESAMPLE bernoulli (50) REPEATABLE (1) WHERE host = 'host_1' AND time < '2026-01-02';
+SELECT count(*) FROM ht TABLESAMPLE system (101);
+SELECT count(*) FROM ht TABLESAMPLE system (NULL);
