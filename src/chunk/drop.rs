@@ -24,7 +24,7 @@ pub fn show(relid: pg_sys::Oid, asked: Asked) -> Result<Vec<pg_sys::Oid>> {
 }
 
 /// The chunks of a hypertable within a window. A slice that is divided by hash is in it as a whole or not at all.
-fn select(hypertable: &Hypertable, window: &Window) -> Vec<Chunk> {
+pub fn select(hypertable: &Hypertable, window: &Window) -> Vec<Chunk> {
     let chunks = list::of_hypertable(hypertable);
     if window.is_unlimited() {
         return chunks;
@@ -80,6 +80,27 @@ pub fn drop_chunk(relid: pg_sys::Oid) -> Result<()> {
     lock(located.hypertable.relid, pg_sys::AccessExclusiveLock);
     let located = list::require(relid)?;
     drop_slices(&located.hypertable, &[located.chunk])
+}
+
+/// Drops one slice, the partition `table` of a hypertable, if `goes` says so once all others are locked out: it is given the hypertable, all
+/// chunks and the slice's. Returns the names of its chunks; none if the slice stays, or is gone already.
+pub fn drop_slice(
+    relid: pg_sys::Oid,
+    table: pg_sys::Oid,
+    goes: impl FnOnce(&Hypertable, &[Chunk], &[Chunk]) -> Result<bool>,
+) -> Result<Vec<String>> {
+    acl::require_owner(relid)?;
+    lock(relid, pg_sys::AccessExclusiveLock);
+    acl::require_owner(relid)?;
+    let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
+    let chunks = list::of_hypertable(&hypertable);
+    let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(Vec::new()) };
+    if !goes(&hypertable, &chunks, slice)? {
+        return Ok(Vec::new());
+    }
+    let names = slice.iter().filter_map(|chunk| qualified_name(chunk.relid)).collect();
+    drop_slices(&hypertable, slice)?;
+    Ok(names)
 }
 
 /// A chunk that is one hash part of a slice can't go without the others: their rows would have no place.

@@ -2,6 +2,7 @@
 
 pub mod define;
 pub mod function;
+pub mod policy;
 pub mod run;
 pub mod schedule;
 pub mod state;

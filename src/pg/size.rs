@@ -103,3 +103,10 @@ pub fn has_rows(relid: pg_sys::Oid) -> bool {
     unsafe { ffi::UnlockRelationOid(relid, pg_sys::AccessShareLock as i32) };
     has_rows
 }
+
+/// A number of bytes as people write it, such as `500 GB`; an ERROR if the text is none.
+pub fn parse(text: &str) -> i64 {
+    let text = pgrx::IntoDatum::into_datum(text).unwrap_or(pg_sys::Datum::null());
+    // SAFETY: the function takes a text, which is not NULL, and returns int8.
+    unsafe { ffi::OidFunctionCall1Coll(pg_sys::Oid::from(pg_sys::F_PG_SIZE_BYTES), pg_sys::InvalidOid, text).value() as i64 }
+}
