@@ -138,7 +138,7 @@ sql_function!(
     |args| -> pg_sys::Datum {
         let mut rows = ResultSet::new(args);
         for (_, slot) in state::slots_of(Some(process::own_database())) {
-            if slot.kind == state::Kind::Job && slot.pid != 0 {
+            if slot.kind == state::Kind::Job && state::is_active(&slot) && slot.pid != 0 {
                 rows.push(&[slot.job_id.into_datum(), slot.pid.into_datum(), Some(pg_sys::Datum::from(slot.asked_at))]);
             }
         }

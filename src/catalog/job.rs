@@ -176,3 +176,29 @@ pub fn lock(id: i32) {
 pub fn try_lock(id: i32) -> bool {
     table::oid(TABLE).is_some_and(|table| table::try_lock_row(table, id))
 }
+
+/// Whether the tables of jobs could be locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// They are this transaction's to read and write.
+    Locked,
+    /// Somebody else has one of them for itself.
+    Busy,
+    /// The extension is not installed in this database.
+    Missing,
+}
+
+/// Locks the tables of jobs without waiting. Background workers begin with it: they never wait for a table while they have another one,
+/// so that they can't be in a deadlock with a DROP EXTENSION, whose lock on one table may wait for theirs on another.
+pub fn lock_tables() -> Tables {
+    for name in [TABLE, "bgw_job_stat", "bgw_job_stat_history"] {
+        let Some(oid) = table::oid(name) else { return Tables::Missing };
+        if !table::try_lock_table(oid) {
+            return Tables::Busy;
+        }
+        if table::oid(name) != Some(oid) {
+            return Tables::Missing;
+        }
+    }
+    Tables::Locked
+}

@@ -2,14 +2,20 @@
 
 pub mod define;
 pub mod function;
+mod launcher;
 pub mod policy;
+mod record;
+mod report;
 pub mod run;
 pub mod schedule;
+mod scheduler;
 pub mod state;
 pub mod stop;
 pub mod wake;
+mod worker;
 
 /// Once, while shared_preload_libraries is processed.
 pub fn init() {
     wake::init();
+    launcher::register();
 }

@@ -41,6 +41,11 @@ pub fn is_positive(span: Span) -> bool {
     span.months >= 0 && span.days >= 0 && span.micros >= 0 && length(span) > 0
 }
 
+/// The microseconds that something may take; None: as long as it likes.
+pub fn limit(span: Span) -> Option<i64> {
+    i64::try_from(length(span)).ok().filter(|limit| *limit > 0)
+}
+
 /// True for a span that is no less than nothing.
 pub fn is_not_negative(span: Span) -> bool {
     span == Span::default() || is_positive(span)

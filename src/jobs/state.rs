@@ -187,7 +187,8 @@ fn is_held(head: &Head, database: pg_sys::Oid) -> bool {
     head.holds.iter().any(|hold| hold.database == database)
 }
 
-fn is_active(slot: &Slot) -> bool {
+/// Its process is there, or to come.
+pub fn is_active(slot: &Slot) -> bool {
     slot.kind != Kind::Free && slot.phase != Phase::Ended
 }
 
@@ -311,7 +312,6 @@ pub fn detach(ticket: Ticket) {
     STATE.with(|head, slots| {
         let Some(slot) = ticket.find(slots) else { return };
         slot.phase = Phase::Ended;
-        slot.pid = 0;
         let gone = *slot;
         if gone.kind == Kind::Scheduler {
             // News that it did not get to see.

@@ -32,7 +32,8 @@ fn stop_all(database: pg_sys::Oid) {
     let mut moments = 0;
     while state::stop(Reason::Stopped, Signal::Terminate, |slot| slot.database == database) > 0 {
         if moments == PATIENCE {
-            state::slots_of(Some(database)).iter().for_each(|(_, slot)| process::signal(slot.pid, Signal::Terminate));
+            let slots = state::slots_of(Some(database));
+            slots.iter().filter(|(_, slot)| state::is_active(slot)).for_each(|(_, slot)| process::signal(slot.pid, Signal::Terminate));
             moments = 0;
         }
         moments += 1;

@@ -189,6 +189,12 @@ pub fn next_number(sequence: &str) -> i64 {
     unsafe { ffi::nextval_internal(oid, false) }
 }
 
+/// Locks a table for writing, if that is possible without waiting.
+pub fn try_lock_table(table: pg_sys::Oid) -> bool {
+    // SAFETY: takes a lock by OID; the table may be gone.
+    unsafe { ffi::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }
+}
+
 /// Waits for the lock on what one of the extension's tables says of `id`, which whoever changes it takes until the transaction ends.
 pub fn lock_row(table: pg_sys::Oid, id: i32) {
     take_row_lock(table, id, false);

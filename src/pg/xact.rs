@@ -42,6 +42,9 @@ pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
     unsafe {
         ffi::SetCurrentStatementStartTimestamp();
         ffi::StartTransactionCommand();
+        // Whatever the role's defaults are: autovacuum and connections do the same.
+        pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
+        pg_sys::XactReadOnly = false;
         ffi::PushActiveSnapshot(ffi::GetTransactionSnapshot());
         let result = f();
         ffi::PopActiveSnapshot();

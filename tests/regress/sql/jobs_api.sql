@@ -47,7 +47,6 @@ CALL run_job(999);
 CALL run_job(NULL);
 
 -- What is refused.
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 SELECT add_job(NULL, '1 hour');
 SELECT add_job('note', NULL);
@@ -73,6 +72,10 @@ SELECT delete_job(999);
 BEGIN READ ONLY;
 SELECT add_job('note', '1 hour');
 ROLLBACK;
+\set VERBOSITY sqlstate
+SELECT add_job('note', '0');
+SELECT alter_job(999);
+SELECT add_job('note', '1 hour', check_config => 'note');
 \set VERBOSITY default
 
 -- Altering.
