@@ -2,7 +2,7 @@
 -- name in them says its schema and no operator is used: whatever the search path is, nothing of the user's can take a name's place.
 CREATE FUNCTION _timescaledb_functions.policy_due(policy text, config jsonb)
     RETURNS oid[] AS 'MODULE_PATHNAME', 'tsc_policy_due' LANGUAGE c VOLATILE;
-CREATE FUNCTION _timescaledb_functions.policy_step(policy text, config jsonb, chunk oid)
+CREATE FUNCTION _timescaledb_functions.policy_step(policy text, config jsonb, chunk oid, hurried boolean)
     RETURNS void AS 'MODULE_PATHNAME', 'tsc_policy_step' LANGUAGE c VOLATILE;
 
 CREATE PROCEDURE _timescaledb_functions.policy_run(policy text, config jsonb) LANGUAGE plpgsql AS $$
@@ -17,19 +17,22 @@ DECLARE
     first_message pg_catalog.text;
     first_name pg_catalog.text;
     failed pg_catalog.int4 := 0;
+    hurried pg_catalog.bool := false;
 BEGIN
     COMMIT;
     FOREACH chunk IN ARRAY due LOOP
         -- While it has a name.
         name := chunk;
         BEGIN
-            PERFORM _timescaledb_functions.policy_step(policy, config, chunk);
+            PERFORM _timescaledb_functions.policy_step(policy, config, chunk, hurried);
+            hurried := false;
         EXCEPTION
             -- lock_not_available, deadlock_detected, object_in_use, serialization_failure
             WHEN SQLSTATE '55P03' OR SQLSTATE '40P01' OR SQLSTATE '55006' OR SQLSTATE '40001' THEN
                 GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
                 RAISE WARNING 'skipping chunk "%", which is in use', name
                     USING DETAIL = message, HINT = 'The next run will try again.', ERRCODE = '55P03';
+                hurried := true;
             WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
                 RAISE WARNING 'skipping chunk "%": %', name, message

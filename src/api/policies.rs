@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::chunk::any_arg;
 use crate::catalog::cache;
-use crate::chunk::list;
+use crate::chunk::{health, list};
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::policy::age::Age;
 use crate::jobs::policy::config::Kind;
@@ -170,11 +170,11 @@ sql_function!(
 );
 
 sql_function!(
-    /// `_timescaledb_functions.policy_step(policy, config, chunk)`
+    /// `_timescaledb_functions.policy_step(policy, config, chunk, hurried)`
     tsc_policy_step,
     |args| -> pg_sys::Datum {
         require_writable(args);
-        run::step(kind_arg(args)?, &config_arg(args)?, args.require(2, "chunk")?)?;
+        run::step(kind_arg(args)?, &config_arg(args)?, args.require(2, "chunk")?, args.get_or(3, false))?;
         Ok(None)
     }
 );
@@ -223,6 +223,19 @@ sql_function!(
         let mut rows = ResultSet::new(args);
         for policy in policies {
             rows.push(&[JsonB(policy).into_datum()]);
+        }
+        Ok(None)
+    }
+);
+
+sql_function!(
+    /// `_timescaledb_functions.hypertable_health(hypertable)`
+    tsc_hypertable_health,
+    |args| -> pg_sys::Datum {
+        let found = args.get(0).and_then(health::of_hypertable);
+        let mut rows = ResultSet::new(args);
+        if let Some(health::Health { chunks, compressed, partial, bytes, before, after }) = found {
+            rows.push(&[chunks, compressed, partial, bytes, before, after].map(IntoDatum::into_datum));
         }
         Ok(None)
     }

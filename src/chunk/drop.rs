@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use pgrx::pg_sys;
 
 use super::list::{self, Chunk};
+use super::row_form;
 use super::window::{Asked, Window};
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::{cache, chunk as chunk_catalog};
@@ -126,7 +127,7 @@ fn drop_slices(hypertable: &Hypertable, chunks: &[Chunk]) -> Result<()> {
         lock(chunk.relid, pg_sys::AccessExclusiveLock);
     }
     if is_referenced(hypertable.relid)? {
-        detach_all(hypertable.relid, &tables)?;
+        row_form::while_dropping(|| detach_all(hypertable.relid, &tables))?;
     }
     for chunk in chunks {
         chunk_catalog::delete(chunk.relid);

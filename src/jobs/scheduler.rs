@@ -152,10 +152,12 @@ impl Scheduler {
             let done = match slot.phase {
                 Phase::Ended => self.settle(&slot)?,
                 // It was asked for by a scheduler before this one, or will never begin.
-                Phase::Starting => self.starting.get(&ticket).is_none_or(Handle::has_ended) && {
-                    self.not_before.insert(slot.job_id, now + 5 * SECOND);
-                    state::look(ticket).is_some_and(|slot| slot.phase == Phase::Starting)
-                },
+                Phase::Starting => {
+                    self.starting.get(&ticket).is_none_or(Handle::has_ended) && {
+                        self.not_before.insert(slot.job_id, now + 5 * SECOND);
+                        state::look(ticket).is_some_and(|slot| slot.phase == Phase::Starting)
+                    }
+                }
                 _ => false,
             };
             if done {
@@ -236,8 +238,11 @@ impl Scheduler {
             let entry = |job: Job| {
                 let stat = stats.get(&job.id).copied()?;
                 // A run without an end is not to be begun anew before it has one.
-                (!stat.is_unfinished() || slots.iter().any(|(_, slot)| slot.job_id == job.id))
-                    .then(|| Entry { locked_out: (role::can_login(job.owner) != Some(true)).then(|| role::name(job.owner)), job, stat })
+                (!stat.is_unfinished() || slots.iter().any(|(_, slot)| slot.job_id == job.id)).then(|| Entry {
+                    locked_out: (role::can_login(job.owner) != Some(true)).then(|| role::name(job.owner)),
+                    job,
+                    stat,
+                })
             };
             (job::all().into_iter().filter_map(entry).collect::<Vec<_>>(), complete)
         });

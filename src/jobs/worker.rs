@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use pgrx::pg_sys;
 
+use super::function;
 use super::record::{self, End, Start, Started};
 use super::state::{self, Outcome, Phase, Reason, Ticket};
-use super::function;
 use crate::catalog::job_history::Failure;
 use crate::error::{Error, SqlState};
 use crate::pg::guard::{self, Caught, boundary};

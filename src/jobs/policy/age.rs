@@ -40,9 +40,11 @@ fn wrong_type(hypertable: &Hypertable, name: &str, given: &str) -> Error {
     } else {
         ("interval", "the hypertable's time column holds times: give an interval such as INTERVAL '7 days'")
     };
-    invalid(format!("invalid value for parameter {name}"))
-        .detail(format!("It is of type {given}; {wanted} is required."))
-        .hint(format!("{}{}.", hint[..1].to_uppercase(), &hint[1..]))
+    invalid(format!("invalid value for parameter {name}")).detail(format!("It is of type {given}; {wanted} is required.")).hint(format!(
+        "{}{}.",
+        hint[..1].to_uppercase(),
+        &hint[1..]
+    ))
 }
 
 fn checked_span(name: &str, span: Span) -> Result<Span> {

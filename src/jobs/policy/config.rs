@@ -119,14 +119,17 @@ fn get<'a>(config: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
 }
 
 fn flag(config: &Map<String, Value>, key: &str, default: bool) -> Result<bool> {
-    get(config, key).map_or(Ok(default), |value| value.as_bool().ok_or_else(|| invalid(format!("{key} in a policy's config must be true or false"))))
+    get(config, key)
+        .map_or(Ok(default), |value| value.as_bool().ok_or_else(|| invalid(format!("{key} in a policy's config must be true or false"))))
 }
 
 /// The object that the text of a config is.
 pub fn parse(text: Option<&str>) -> Result<Map<String, Value>> {
     match text.map(serde_json::from_str::<Value>) {
         Some(Ok(Value::Object(map))) => Ok(map),
-        _ => Err(invalid("the config of a policy must be a JSON object").hint("It has the keys hypertable_id and, for example, drop_after.")),
+        _ => {
+            Err(invalid("the config of a policy must be a JSON object").hint("It has the keys hypertable_id and, for example, drop_after."))
+        }
     }
 }
 

@@ -42,7 +42,9 @@ impl Asked {
             }
         }
         if ages.is_empty() {
-            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "no policy is named").hint("Give compress_after, drop_after, or both."));
+            return Err(
+                Error::new(SqlState::INVALID_PARAMETER_VALUE, "no policy is named").hint("Give compress_after, drop_after, or both.")
+            );
         }
         Ok(ages)
     }

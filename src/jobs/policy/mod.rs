@@ -45,7 +45,11 @@ pub struct When {
 pub fn require(relid: pg_sys::Oid) -> Result<Rc<Hypertable>> {
     cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
     acl::require_owner(relid)?;
-    drop(Relation::open(relid, pg_sys::AccessShareLock));
+    let name = relation_name(relid);
+    if Relation::try_open(relid, pg_sys::AccessShareLock).is_none() {
+        return Err(Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+            .detail("It was dropped while its lock was waited for."));
+    }
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
     // The table may have changed hands while the lock was waited for.
     acl::require_owner(relid)?;
@@ -113,9 +117,12 @@ fn defaults(hypertable: &Hypertable, config: &Config, kind: Kind) -> (&'static s
 
 fn exists(hypertable: &Hypertable, kind: Kind) -> Error {
     let table = relation_name(hypertable.relid);
-    Error::new(SqlState::DUPLICATE_OBJECT, format!("{} policy already exists for hypertable or continuous aggregate \"{table}\"", kind.noun()))
-        .detail("A hypertable has at most one policy of a kind.")
-        .hint("Set option \"if_not_exists\" to true to avoid error, change the policy with alter_job(), or remove it first.")
+    Error::new(
+        SqlState::DUPLICATE_OBJECT,
+        format!("{} policy already exists for hypertable or continuous aggregate \"{table}\"", kind.noun()),
+    )
+    .detail("A hypertable has at most one policy of a kind.")
+    .hint("Set option \"if_not_exists\" to true to avoid error, change the policy with alter_job(), or remove it first.")
 }
 
 fn note_existing(hypertable: &Hypertable, kind: Kind, existing: &Job, config: &Map<String, Value>) -> Result<i32> {
@@ -190,7 +197,10 @@ pub fn add_by_itself(relid: pg_sys::Oid) -> Result<()> {
     let Some(interval) = time.interval().filter(|_| columnstore::find(hypertable.id).is_some()) else { return Ok(()) };
     let owner = Relation::open(relid, pg_sys::NoLock).class().relowner;
     let reason = if age::counts_integers(time) && time.integer_now_func.is_none() {
-        Some(("Nothing says what the time is now by an integer column.", "Name a function with set_integer_now_func(), then add the policy."))
+        Some((
+            "Nothing says what the time is now by an integer column.",
+            "Name a function with set_integer_now_func(), then add the policy.",
+        ))
     } else if role::can_login(owner) != Some(true) {
         Some(("A policy runs in a session of the table's owner, who has no LOGIN attribute.", "Give it to the owner, then add the policy."))
     } else {

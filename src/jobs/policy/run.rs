@@ -21,6 +21,8 @@ use crate::pg::{datetime, ffi, process, size as table_size};
 const YOUNGEST: usize = 3;
 /// Longer than PostgreSQL takes to call off autovacuum, in milliseconds.
 const LONGEST_WAIT: i32 = 3000;
+/// After a chunk was found in use: who has it may have the next ones, too, and others wait behind each wait.
+const SHORT_WAIT: i32 = 100;
 
 impl Due {
     /// The window of chunks that are due now; None if the policy does not look at ages.
@@ -117,10 +119,11 @@ fn is_to_reorder(chunk: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> b
         && place::chunk_index(chunk, root, index).is_ok_and(|index| !place::is_clustered(index))
 }
 
-/// Takes up one chunk that was due a moment ago. Waits no longer than a few seconds for a lock, since others wait behind it.
-pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid) -> Result<()> {
+/// Takes up one chunk that was due a moment ago. Waits no longer than a few seconds for a lock, since others wait behind it; `hurried`:
+/// hardly at all.
+pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Result<()> {
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
-    limit_waiting();
+    limit_waiting(if hurried { SHORT_WAIT } else { LONGEST_WAIT });
     match work {
         Work::Compress { due, recompress, verbose, .. } => {
             let is_due = in_window(&hypertable, due)?.iter().any(|chunk| chunk.relid == relid);
@@ -128,7 +131,8 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid) -> Result<()> {
                 return Ok(());
             }
             if verbose {
-                Error::new(SqlState("00000"), format!("moving chunk \"{}\" to the columnstore", relation_name(relid))).report(PgLogLevel::LOG);
+                Error::new(SqlState("00000"), format!("moving chunk \"{}\" to the columnstore", relation_name(relid)))
+                    .report(PgLogLevel::LOG);
             }
             compress::compress(relid, true, false)
         }
@@ -143,11 +147,11 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid) -> Result<()> {
 }
 
 /// For this transaction, unless the role has set less.
-fn limit_waiting() {
+fn limit_waiting(longest: i32) {
     // SAFETY: reads a setting.
     let set = unsafe { pg_sys::LockTimeout };
-    if set == 0 || set > LONGEST_WAIT {
-        process::set_local(c"lock_timeout", &LONGEST_WAIT.to_string());
+    if set == 0 || set > longest {
+        process::set_local(c"lock_timeout", &longest.to_string());
     }
 }
 
@@ -182,8 +186,11 @@ fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&
         Ok(aged || empty || (too_large && is_oldest && !is_youngest))
     })?;
     if !names.is_empty() {
-        Error::new(SqlState("00000"), format!("applying retention policy to hypertable \"{}\": dropping {}", relation_name(relid), names.join(", ")))
-            .report(PgLogLevel::LOG);
+        Error::new(
+            SqlState("00000"),
+            format!("applying retention policy to hypertable \"{}\": dropping {}", relation_name(relid), names.join(", ")),
+        )
+        .report(PgLogLevel::LOG);
     }
     Ok(())
 }

@@ -18,17 +18,17 @@ SELECT count(*), sum(value) FROM counts;
 
 -- Compression: what is old enough, the oldest first; a limit; rows that came later.
 SELECT add_compression_policy('counts', 500) AS compression \gset
-SELECT count(alter_job(:compression, config => config || '{"maxchunks_to_compress": 2}')) FROM timescaledb_information.jobs WHERE job_id = :compression;
+SELECT (alter_job(:compression, config => config || '{"maxchunks_to_compress": 2}')).scheduled FROM timescaledb_information.jobs WHERE job_id = :compression;
 CALL run_job(:compression);
 SELECT * FROM state;
-SELECT count(alter_job(:compression, config => config - 'maxchunks_to_compress')) FROM timescaledb_information.jobs WHERE job_id = :compression;
+SELECT (alter_job(:compression, config => config - 'maxchunks_to_compress')).scheduled FROM timescaledb_information.jobs WHERE job_id = :compression;
 CALL run_job(:compression);
 INSERT INTO counts VALUES (5, 'd1', 0.5), (405, 'd2', 0.25), (995, 'd2', 0);
 SELECT * FROM state;
-SELECT count(alter_job(:compression, config => config || '{"recompress": false}')) FROM timescaledb_information.jobs WHERE job_id = :compression;
+SELECT (alter_job(:compression, config => config || '{"recompress": false}')).scheduled FROM timescaledb_information.jobs WHERE job_id = :compression;
 CALL run_job(:compression);
 SELECT * FROM state WHERE 'PARTIAL' = ANY (status);
-SELECT count(alter_job(:compression, config => config - 'recompress')) FROM timescaledb_information.jobs WHERE job_id = :compression;
+SELECT (alter_job(:compression, config => config - 'recompress')).scheduled FROM timescaledb_information.jobs WHERE job_id = :compression;
 CALL run_job(:compression);
 SELECT * FROM state;
 SELECT count(*), sum(value) FROM counts;
