@@ -229,7 +229,7 @@ fn read_reorder(hypertable: &Hypertable, config: &Map<String, Value>) -> Result<
     // SAFETY: syscache look-ups; InvalidOid if there is none.
     let index = unsafe { ffi::get_relname_relid(text.as_ptr(), ffi::get_rel_namespace(hypertable.relid)) };
     if index == pg_sys::InvalidOid {
-        return Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("reorder index not found"))
+        return Err(Error::new(SqlState::UNDEFINED_OBJECT, "reorder index not found")
             .detail(format!("There is no index \"{name}\" in the schema of the hypertable."))
             .hint("Name an index of the hypertable, without its schema."));
     }

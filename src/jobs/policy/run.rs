@@ -59,6 +59,14 @@ fn in_window(hypertable: &Hypertable, due: Due) -> Result<Vec<Chunk>> {
     Ok(due.window(hypertable)?.map_or_else(Vec::new, |window| drop::select(hypertable, &window)))
 }
 
+/// The same for one chunk, without a look at all the others.
+fn is_in_window(hypertable: &Hypertable, due: Due, relid: pg_sys::Oid) -> Result<bool> {
+    let (Some(window), Some(located)) = (due.window(hypertable)?, list::find(relid)) else { return Ok(false) };
+    let Some(axis) = hypertable.time().axis().filter(|_| located.hypertable.id == hypertable.id) else { return Ok(false) };
+    let created = || crate::catalog::chunk::find(relid).is_some_and(|chunk| window.holds_creation(chunk.creation_time));
+    Ok(window.holds_slice(axis, located.chunk.slice) && (!window.is_about_creation() || created()))
+}
+
 fn is_to_compress(chunk: pg_sys::Oid, recompress: bool) -> bool {
     match columnar_chunk::find(chunk).filter(|part| part.compressed) {
         None => true,
@@ -126,8 +134,7 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Resu
     limit_waiting(if hurried { SHORT_WAIT } else { LONGEST_WAIT });
     match work {
         Work::Compress { due, recompress, verbose, .. } => {
-            let is_due = in_window(&hypertable, due)?.iter().any(|chunk| chunk.relid == relid);
-            if !is_due || !is_to_compress(relid, recompress) {
+            if !is_in_window(&hypertable, due, relid)? || !is_to_compress(relid, recompress) {
                 return Ok(());
             }
             if verbose {
@@ -166,7 +173,10 @@ fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&
     let verdict = verdict(hypertable, due, by, &slice[0])?;
     let deletes = matches!(verdict, Verdict::Delete(..) | Verdict::DeleteAllBut(..));
     let emptied = deletes && slice.iter().all(|chunk| size::is_empty(chunk.relid));
-    let aged = by.is_none() && in_window(hypertable, due)?.iter().any(|chunk| chunk.table == table);
+    let mut aged = by.is_none();
+    for chunk in slice {
+        aged = aged && is_in_window(hypertable, due, chunk.relid)?;
+    }
     if !too_large && !emptied && !aged && verdict != Verdict::Drop {
         return match by.filter(|_| deletes) {
             Some(by) => slice.iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict)),
