@@ -116,25 +116,31 @@ def text(sections: Sections) -> str:
     return "\n".join(lines)
 
 
-def markdown(sections: Sections, broken: list[str], cluster: Cluster, load: tuple[float, float]) -> str:
-    parts = [INTRODUCTION, machine(cluster, load)]
+def markdown(sections: Sections, broken: list[str], cluster: Cluster, load: tuple[float, float], order: list[str], old: str) -> str:
+    """The document: `order` has the titles of all sections, `old` what it said before, from which those are kept that did not run."""
+    parts = dict.fromkeys((*order, NOT_MEASURED), "")
+    parts |= {title: body for title, body in split(old).items() if title in order}
     for title, measurements in sections.items():
-        parts.append(f"## {title}\n")
         head, rows = table(measurements)
-        for line in (head, ("---", "---", *["---:"] * (len(head) - 2)), *rows):
-            parts.append("| " + " | ".join(line) + " |")
-        parts.append("")
+        lines = (head, ("---", "---", *["---:"] * (len(head) - 2)), *rows)
+        parts[title] = "\n".join((f"{run(load)}\n", *("| " + " | ".join(line) + " |" for line in lines)))
     failed = failures(sections) + broken
-    if failed:
-        parts += ["## Not measured\n", *(f"- {line}" for line in failed), ""]
-    return "\n".join(parts)
+    parts[NOT_MEASURED] = "\n".join(f"- {line}" for line in failed)
+    return "\n".join((INTRODUCTION, machine(cluster), *(f"## {title}\n\n{body}\n" for title, body in parts.items() if body)))
 
 
+def split(document: str) -> dict[str, str]:
+    """The text under each heading."""
+    pieces = re.split(r"^## (.*)\n", document, flags=re.MULTILINE)[1:]
+    return {title: body.strip("\n") for title, body in zip(pieces[::2], pieces[1::2], strict=True)}
+
+
+NOT_MEASURED = "Not measured"
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`; `benches/README.md` says what is measured and how. A ratio is a cost by its partner's cost in the same
 round, so 1.03 is 3 % slower (or larger); it is the median over the rounds, with the quartiles beside it, and "yes?" and "NO?" mark
-goals that lie between the quartiles. "CPU to native" is the same for the processor time of the sessions, which other programs on the
+goals that lie between the quartiles. What stands in one table comes from one run. "CPU to native" is the same for the processor time of the sessions, which other programs on the
 machine disturb less. The other numbers are only context: they belong to the machine.
 
 Of the columnstore, the partner is the plain table. Its goals were set on another machine, next to what a plain table took there, so
@@ -142,18 +148,20 @@ Of the columnstore, the partner is the plain table. Its goals were set on anothe
 """
 
 
-def machine(cluster: Cluster, load: tuple[float, float]) -> str:
+def machine(cluster: Cluster) -> str:
     settings = ", ".join(f"`{name} = {value}`" for name, value in SETTINGS.items())
     with cluster.connect() as conn:
         version = scalar(conn, "SHOW server_version")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     lines = [
-        f"- {date.today()}, commit {commit()}",
         f"- {cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB of memory, {platform.system()} {platform.release()}",
-        f"- load average before the run {load[0]:.1f}, after it {load[1]:.1f}",
         f"- PostgreSQL {version}: {settings}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def run(load: tuple[float, float]) -> str:
+    return f"{date.today()}, commit {commit()}; load average before the run {load[0]:.1f}, after it {load[1]:.1f}."
 
 
 def cpu_model() -> str:

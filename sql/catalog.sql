@@ -63,6 +63,8 @@ CREATE TABLE _timescaledb_config.columnstore (
     sparse_index text,
     -- chunks are merged up to this length when they are compressed: microseconds, or units of an integer column
     compress_interval bigint CHECK (compress_interval > 0),
+    -- COPY and large INSERT statements write straight into columns, whatever the session's settings
+    direct_compress bool NOT NULL DEFAULT false,
     CHECK ((orderby IS NULL) = (orderby_desc IS NULL) AND (orderby IS NULL) = (orderby_nulls_first IS NULL))
 );
 
@@ -80,6 +82,8 @@ CREATE TABLE _timescaledb_config.columnar_chunk (
     orderby int2[] NOT NULL,
     orderby_desc bool[] NOT NULL,
     orderby_nulls_first bool[] NOT NULL,
+    -- columns with a bloom filter: positions in `columns`, from 1
+    blooms int2[] NOT NULL,
     -- when it was last compressed as a whole: rows and batches then
     row_count bigint NOT NULL,
     batch_count bigint NOT NULL,

@@ -109,11 +109,13 @@ SELECT h.relid AS hypertable,
     _timescaledb_functions.order_text(
         ARRAY(SELECT p.columns[u.position] FROM pg_catalog.unnest(p.orderby) WITH ORDINALITY AS u (position, ordinality) ORDER BY u.ordinality),
         p.orderby_desc, p.orderby_nulls_first) AS orderby,
-    _timescaledb_functions.sparse_index_json(s.sparse_index) AS index
+    -- the filters that there are, whether they were asked for or come of an index
+    _timescaledb_functions.sparse_index_json((
+        SELECT pg_catalog.string_agg(pg_catalog.format('bloom(%I)', p.columns[u.position]), ', ' ORDER BY u.position)
+        FROM pg_catalog.unnest(p.blooms) AS u (position) WHERE p.columns[u.position] OPERATOR(pg_catalog.<>) '')) AS index
 FROM _timescaledb_config.columnar_chunk p
 JOIN _timescaledb_config.chunk k ON k.relid = p.relid
 JOIN _timescaledb_config.hypertable h ON h.id = k.hypertable_id
-LEFT JOIN _timescaledb_config.columnstore s ON s.hypertable_id = h.id
 WHERE p.compressed;
 
 CREATE VIEW timescaledb_information.chunk_compression_settings AS

@@ -76,6 +76,8 @@ impl SqlState {
     pub const FOREIGN_KEY_VIOLATION: Self = Self("23503");
     /// check_violation
     pub const CHECK_VIOLATION: Self = Self("23514");
+    /// dependent_objects_still_exist
+    pub const DEPENDENT_OBJECTS: Self = Self("2BP01");
     /// object_not_in_prerequisite_state
     pub const NOT_IN_PREREQUISITE_STATE: Self = Self("55000");
     /// object_in_use

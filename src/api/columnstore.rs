@@ -2,15 +2,20 @@
 
 use pgrx::{IntoDatum, PgLogLevel, pg_sys};
 
-use crate::columnar::{batch_table, compress, decompress};
+use crate::columnar::{batch_table, compress, decompress, roll_up};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
 use crate::pg::guard::guard;
+use crate::pg::relation::c_string;
 use crate::pg::srf::ResultSet;
 use crate::pg::{ffi, progress, slot, trigger};
 use crate::sql_function;
 
+/// The chunk that a function is to change. On a replica, and in a read-only transaction, this is the error.
 fn chunk_arg(args: Args) -> Result<pg_sys::Oid> {
+    let function = c_string(&format!("{}()", args.function_name()));
+    // SAFETY: an ERROR, or nothing.
+    unsafe { ffi::PreventCommandIfReadOnly(function.as_ptr()) };
     args.require(0, "chunk")
 }
 
@@ -31,7 +36,7 @@ sql_function!(
     |args| -> pg_sys::Datum {
         let chunk = chunk_arg(args)?;
         compress::compress(chunk, args.get_or(1, true), args.get_or(2, false))?;
-        Ok(result(args, chunk))
+        Ok(result(args, roll_up::run(chunk)?))
     }
 );
 

@@ -3,9 +3,10 @@
 use pgrx::{IntoDatum, pg_sys};
 
 use super::cache;
-use crate::pg::array;
+use crate::pg::relation::Relation;
 use crate::pg::size::Size;
-use crate::pg::table::{Key, Row, Table, datum};
+use crate::pg::table::{self, Key, Row, Table, datum};
+use crate::pg::{array, ffi, rows};
 
 const TABLE: &str = "columnar_chunk";
 const BY_RELID: Option<&str> = Some("columnar_chunk_pkey");
@@ -37,6 +38,8 @@ pub struct ColumnarChunk {
     pub segmentby: Vec<usize>,
     /// What batches are sorted by after `segmentby`.
     pub orderby: Vec<OrderBy>,
+    /// Columns with a bloom filter: positions in `columns`, from 0.
+    pub blooms: Vec<usize>,
     /// Rows when it was last compressed as a whole.
     pub rows: i64,
     /// Batches then.
@@ -66,9 +69,10 @@ fn from_row(row: &Row) -> Option<ColumnarChunk> {
         columns: unsafe { array::names(row.datum(3)?) },
         segmentby: positions(row, 4),
         orderby: orderby.map(|((column, descending), nulls_first)| OrderBy { column, descending, nulls_first }).collect(),
-        rows: row.get(8)?,
-        batch_count: row.get(9)?,
-        before: size(row.get(10)?, row.get(11)?, row.get(12)?),
+        blooms: positions(row, 8),
+        rows: row.get(9)?,
+        batch_count: row.get(10)?,
+        before: size(row.get(11)?, row.get(12)?, row.get(13)?),
     })
 }
 
@@ -80,7 +84,7 @@ fn to_numbers(positions: impl Iterator<Item = usize>) -> Option<pg_sys::Datum> {
     positions.map(|position| position as i16 + 1).collect::<Vec<i16>>().into_datum()
 }
 
-fn to_values(chunk: &ColumnarChunk) -> [Option<pg_sys::Datum>; 13] {
+fn to_values(chunk: &ColumnarChunk) -> [Option<pg_sys::Datum>; 14] {
     [
         datum(chunk.relid),
         datum(chunk.batches),
@@ -90,6 +94,7 @@ fn to_values(chunk: &ColumnarChunk) -> [Option<pg_sys::Datum>; 13] {
         to_numbers(chunk.orderby.iter().map(|key| key.column)),
         chunk.orderby.iter().map(|key| key.descending).collect::<Vec<bool>>().into_datum(),
         chunk.orderby.iter().map(|key| key.nulls_first).collect::<Vec<bool>>().into_datum(),
+        to_numbers(chunk.blooms.iter().copied()),
         datum(chunk.rows),
         datum(chunk.batch_count),
         datum(chunk.before.table),
@@ -142,4 +147,22 @@ pub fn all() -> Vec<pg_sys::Oid> {
     let mut chunks: Vec<pg_sys::Oid> = table.scan(None, &[]).iter().filter_map(|row| row.get(0)).collect();
     chunks.sort_unstable_by_key(|relid| relid.to_u32());
     chunks
+}
+
+/// The chunks that were compressed when the running command began; also those that were not, but had batches and were dropped since.
+pub fn lost_by_command() -> Vec<pg_sys::Oid> {
+    let Some(table) = table::oid(TABLE) else { return Vec::new() };
+    let table = Relation::open(table, pg_sys::AccessShareLock);
+    let mut reader = rows::Reader::open_before_command(&table);
+    let mut lost = Vec::new();
+    // Wider columns may be out of line, in a table that is gone already.
+    while let Some(row) = reader.next(3) {
+        let Some(relid) = row.column(1).map(|relid| pg_sys::Oid::from(relid.value() as u32)) else { continue };
+        let is_compressed = row.column(3).is_some_and(|compressed| compressed.value() != 0);
+        // SAFETY: a syscache look-up; 0 if there is no such relation.
+        if is_compressed || unsafe { ffi::get_rel_relkind(relid) } == 0 {
+            lost.push(relid);
+        }
+    }
+    lost
 }

@@ -30,6 +30,8 @@ pub struct Columnstore {
     pub sparse_index: Option<String>,
     /// Chunks are merged up to this length when they are compressed.
     pub compress_interval: Option<i64>,
+    /// COPY and large INSERT statements write straight into columns, whatever the session's settings.
+    pub direct_compress: bool,
 }
 
 fn flags(row: &Row, index: usize) -> Vec<bool> {
@@ -46,10 +48,11 @@ fn from_row(row: &Row) -> Columnstore {
         orderby: names(2).map(|names| names.into_iter().zip(flags(row, 3)).zip(flags(row, 4)).map(order).collect()),
         sparse_index: row.get(5),
         compress_interval: row.get(6),
+        direct_compress: row.get(7).unwrap_or(false),
     }
 }
 
-fn to_values(hypertable_id: i32, settings: &Columnstore) -> [Option<pg_sys::Datum>; 7] {
+fn to_values(hypertable_id: i32, settings: &Columnstore) -> [Option<pg_sys::Datum>; 8] {
     let orderby = settings.orderby.as_deref();
     let names = orderby.map(|columns| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>());
     let flags = |flag: fn(&OrderColumn) -> bool| orderby.and_then(|columns| columns.iter().map(flag).collect::<Vec<bool>>().into_datum());
@@ -61,6 +64,7 @@ fn to_values(hypertable_id: i32, settings: &Columnstore) -> [Option<pg_sys::Datu
         flags(|column| column.nulls_first),
         settings.sparse_index.as_deref().and_then(datum),
         settings.compress_interval.and_then(datum),
+        datum(settings.direct_compress),
     ]
 }
 

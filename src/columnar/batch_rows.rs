@@ -8,20 +8,29 @@ use super::row_sorter::RowSorter;
 use crate::pg::guard::guard;
 use crate::pg::{context, ffi, progress};
 
+/// Where sorted rows come from.
+pub trait Source {
+    /// Adds rows until a batch is to be taken; returns of how many rows, 0 at the end.
+    ///
+    /// # Safety
+    /// The builder is for columns of the rows' chunk. May jump.
+    unsafe fn fill(&mut self, builder: &mut Builder) -> usize;
+}
+
 /// Writes sorted rows as batches.
-pub fn write(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
+pub fn write(source: &mut impl Source, builder: &mut Builder, writer: &mut BatchWriter) {
     if builder.writes_text() {
-        context::with_portable_text(|| write_all(sorter, builder, writer));
+        context::with_portable_text(|| write_all(source, builder, writer));
     } else {
-        write_all(sorter, builder, writer);
+        write_all(source, builder, writer);
     }
 }
 
-fn write_all(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWriter) {
+fn write_all(source: &mut impl Source, builder: &mut Builder, writer: &mut BatchWriter) {
     let mut batch = Batch::default();
     loop {
         // SAFETY: references only on the frames that an ERROR jumps over; scraps go with the temporary context.
-        let rows = context::with_temporary(|| unsafe { guard(|| fill(sorter, builder)) });
+        let rows = context::with_temporary(|| unsafe { guard(|| source.fill(builder)) });
         if rows == 0 {
             return;
         }
@@ -34,23 +43,21 @@ fn write_all(sorter: &mut RowSorter, builder: &mut Builder, writer: &mut BatchWr
     }
 }
 
-/// Adds rows until a batch is to be taken; returns of how many rows, 0 at the end.
-///
-/// # Safety
-/// May jump.
-unsafe fn fill(sorter: &mut RowSorter, builder: &mut Builder) -> usize {
-    // SAFETY: the sorter's rows are rows of the chunk.
-    unsafe {
-        loop {
-            if pg_sys::InterruptPending != 0 {
-                ffi::raw::ProcessInterrupts();
+impl Source for RowSorter {
+    unsafe fn fill(&mut self, builder: &mut Builder) -> usize {
+        // SAFETY: the sorter's rows are rows of the chunk.
+        unsafe {
+            loop {
+                if pg_sys::InterruptPending != 0 {
+                    ffi::raw::ProcessInterrupts();
+                }
+                let Some((values, nulls)) = self.peek() else { return builder.next_cut() };
+                if let Cut::Rows(rows) = builder.cut_before(values, nulls) {
+                    return rows;
+                }
+                builder.push(values, nulls);
+                self.advance();
             }
-            let Some((values, nulls)) = sorter.peek() else { return builder.next_cut() };
-            if let Cut::Rows(rows) = builder.cut_before(values, nulls) {
-                return rows;
-            }
-            builder.push(values, nulls);
-            sorter.advance();
         }
     }
 }

@@ -145,6 +145,21 @@ impl BatchScan {
     /// # Safety
     /// The scan was started with `filter`, if by [`Self::start`]. May jump.
     pub unsafe fn next(&mut self, filter: &Filter, reader: &mut BatchReader) -> bool {
+        // SAFETY: the caller's promise; the layout lives as long as the reader.
+        unsafe {
+            let row = self.next_row(filter, Rc::as_ptr(reader.layout()));
+            if !row.is_null() {
+                reader.open(row, (*self.relation).rd_att);
+            }
+            !row.is_null()
+        }
+    }
+
+    /// The row of the next batch, valid until the one after it is asked for; NULL at the end.
+    ///
+    /// # Safety
+    /// As [`Self::next`].
+    pub unsafe fn next_row(&mut self, filter: &Filter, layout: *const Layout) -> pg_sys::HeapTuple {
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
         // SAFETY: the caller's promise.
         unsafe {
@@ -160,14 +175,12 @@ impl BatchScan {
                     false
                 };
                 if found {
-                    reader.open(raw::ExecFetchSlotHeapTuple(self.slot, false, std::ptr::null_mut()), (*self.relation).rd_att);
-                    return true;
+                    return raw::ExecFetchSlotHeapTuple(self.slot, false, std::ptr::null_mut());
                 }
                 if self.by_index.is_null() || self.class + 1 == CLASSES {
-                    return false;
+                    return std::ptr::null_mut();
                 }
                 self.class += 1;
-                let layout = Rc::as_ptr(reader.layout());
                 crate::pg::guard::boundary(|| {
                     self.start_class(&*layout, filter);
                     Ok(())

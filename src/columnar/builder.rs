@@ -35,14 +35,14 @@ const LONGEST_BOUND: usize = 64;
 const DEAR_RUNS: usize = 256;
 
 /// What is known of a column while batches are built.
-struct Building {
-    column: Column,
+pub(super) struct Building {
+    pub(super) column: Column,
     order: Order,
     is_dear: bool,
     sum: Sum,
     bloom: Option<Hash>,
     is_key: bool,
-    pending: Data,
+    pub(super) pending: Data,
     batch: Data,
 }
 
@@ -63,13 +63,13 @@ pub struct Batch {
 
 /// Collects rows.
 pub struct Builder {
-    columns: Vec<Building>,
+    pub(super) columns: Vec<Building>,
     /// Indexes in `columns`: segmentby, then orderby.
     keys: Vec<usize>,
     segments: usize,
-    rows: usize,
+    pub(super) rows: usize,
     /// The size of the values that wait, but for words.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// What can be done now.
@@ -106,17 +106,22 @@ impl Builder {
     /// # Safety
     /// As [`Self::push`].
     pub unsafe fn cut_before(&self, values: *const pg_sys::Datum, nulls: *const bool) -> Cut {
+        // SAFETY: the caller's promise. The segment matters only then.
+        self.cut_within(self.rows < CUT_ROWS || unsafe { self.continues_segment(values, nulls) })
+    }
+
+    /// What to do before a row is added that is of the same segment as the one before (`continues`) or not.
+    pub fn cut_within(&self, continues: bool) -> Cut {
         if self.rows == PENDING_ROWS {
             return Cut::Rows(BATCH_ROWS);
         }
-        if self.bytes >= PENDING_BYTES {
-            return Cut::Rows(self.next_cut());
-        }
-        // SAFETY: the caller's promise.
-        if self.rows < CUT_ROWS || unsafe { self.continues_segment(values, nulls) } {
-            return Cut::None;
-        }
-        Cut::Rows(self.next_cut())
+        let is_whole = self.rows >= CUT_ROWS && !continues;
+        if is_whole || self.bytes >= PENDING_BYTES { Cut::Rows(self.next_cut()) } else { Cut::None }
+    }
+
+    /// How many rows of a segment may be added, if not too large, before the next [`Self::cut_within`].
+    pub fn room(&self) -> usize {
+        PENDING_ROWS - self.rows
     }
 
     /// How many rows the next batch takes if no more of its segment come.
@@ -315,18 +320,20 @@ impl Building {
     fn float_bounds(&self, bounds: &mut Bounds, read: impl Fn(i64) -> f64) {
         let words = &self.batch.words;
         let Some(first) = words.first() else { return };
-        let (mut least, mut greatest) = ((0, read(*first)), (0, read(*first)));
-        for (index, word) in words.iter().enumerate() {
-            let value = read(*word);
-            if order_floats(value, least.1) == Ordering::Less {
-                least = (index, value);
-            }
-            if order_floats(value, greatest.1) == Ordering::Greater {
-                greatest = (index, value);
-            }
+        // The order of numbers is the processor's own; where the least and the greatest are can be asked afterwards.
+        let extremes = words.iter().map(|word| read(*word)).try_fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| {
+            (!value.is_nan()).then_some((if value < least { value } else { least }, if value > greatest { value } else { greatest }))
+        });
+        if let Some((least, greatest)) = extremes {
+            bounds.least = words.iter().position(|word| read(*word) == least);
+            bounds.greatest = words.iter().position(|word| read(*word) == greatest);
+        } else {
+            let places = || (0..words.len()).map(|index| (index, read(words[index])));
+            // The first of equal ones: `max_by` would give the last.
+            let compare = |one: &(usize, f64), other: &(usize, f64)| order_floats(one.1, other.1);
+            bounds.least = places().min_by(compare).map(|place| place.0);
+            bounds.greatest = places().min_by(|one, other| compare(other, one)).map(|place| place.0);
         }
-        bounds.least = Some(least.0);
-        bounds.greatest = Some(greatest.0);
         // Equal numbers may have different images (0 and -0), so the words tell whether there is but one.
         bounds.runs += if words.iter().all(|word| word == first) { 1 } else { 2 };
     }

@@ -12,15 +12,17 @@ use pgrx::pg_sys;
 use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
+use super::collect::{Collecting, Sorted};
 use super::dml;
 use super::fold::fold;
 use super::part::{LockedChunk, already, check_indexes, delete_rows, drop_batches, scan_batches};
-use super::row_sorter::{OrderPart, RowSorter, Segments};
+use super::row_sorter::RowSorter;
 use super::settings::{self, Settings};
 use super::shape::Shape;
 use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::error::{Error, Result, SqlState};
+use crate::pg::ffi::raw;
 use crate::pg::partition_change::check_not_in_use;
 use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::{Relation, relation_name};
@@ -73,9 +75,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     let shape = Shape::new(&chunk.relation, settings)?;
     statistics::before_compress(&chunk.relation);
     progress::start(relid, Command::Compress);
-    let mut sorter = prepare(chunk, &shape)?;
-    let rows = collect(chunk, &mut sorter);
-    sorter.sort();
+    let mut rows = collect(chunk, &shape)?;
     // A new table for batches that every snapshot may see, or if there is none yet; else the old one.
     let (shape, target, mode) = match &chunk.layout {
         Some(old) if !rows.visible_to_all => {
@@ -90,8 +90,8 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     progress::phase(Phase::Writing);
     progress::total(rows.count);
     let mut writer = BatchWriter::open(&target, mode);
-    write(&mut sorter, &mut shape.builder(&chunk.relation, &target), &mut writer);
-    sorter.end();
+    write(&mut rows.sorted, &mut shape.builder(&chunk.relation, &target), &mut writer);
+    rows.sorted.end();
     let (batches, count) = (writer.batches, writer.rows);
     let batch_table = writer.finish();
     if mode != Mode::Indexed {
@@ -114,7 +114,7 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
             drop_batches(old);
         }
     } else {
-        delete_rows(&chunk.relation, &rows.row_tids);
+        delete_rows(&chunk.relation, &live_rows(&chunk.relation));
         if let Some(old) = &chunk.layout {
             delete_rows(&Relation::open(old.batches, pg_sys::RowExclusiveLock), &rows.batch_tids);
         }
@@ -125,91 +125,91 @@ fn rewrite(chunk: &LockedChunk, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Looks at all rows, for their segments and the range of their order, and makes a sorter for them.
-fn prepare(chunk: &LockedChunk, shape: &Shape) -> Result<RowSorter> {
-    let mut segments = Segments::new(shape);
-    let attribute = OrderPart::attribute(shape, &chunk.relation);
-    let (mut least, mut greatest) = (i64::MAX, i64::MIN);
-    let wanted = shape.keys().iter().map(|key| shape.columns[*key].attribute).max().unwrap_or(0);
-    each_row(chunk, wanted, &mut |values, nulls, _| {
-        // SAFETY: a row of the chunk with all keys read.
+/// The rows of both parts of a chunk.
+struct Collected {
+    sorted: Sorted,
+    count: i64,
+    /// Whether every snapshot sees the same rows, and the newest transaction that matters to that (see [`live::Found`]).
+    visible_to_all: bool,
+    newest: pg_sys::TransactionId,
+    batch_tids: Vec<pg_sys::ItemPointerData>,
+}
+
+fn collect(chunk: &LockedChunk, shape: &Shape) -> Result<Collected> {
+    let mut rows = Collecting::new(&chunk.relation, shape)?;
+    let heap = live::scan(&chunk.relation, |slot| {
+        // SAFETY: a row of the chunk, with as many columns as are wanted.
         unsafe {
-            segments.id(values, nulls);
-            if let Some(attribute) = attribute {
-                let value = (*values.add(attribute)).value() as i64;
-                (least, greatest) = (least.min(value), greatest.max(value));
+            if (*slot).tts_nvalid < rows.wanted() {
+                raw::slot_getsomeattrs_int(slot, rows.wanted().into());
             }
+            rows.add((*slot).tts_values, (*slot).tts_isnull);
         }
     });
-    let order = OrderPart::new(shape, &chunk.relation, least.min(greatest), greatest, segments.count());
-    // SAFETY: reads a setting.
-    RowSorter::new(&chunk.relation, shape, segments, true, order, unsafe { pg_sys::maintenance_work_mem })
+    let mut batch_tids = Vec::new();
+    let batches = each_row_of_batches(
+        chunk,
+        |tid| batch_tids.push(tid),
+        // SAFETY: a row of the chunk.
+        |values, nulls| unsafe {
+            rows.add(values, nulls);
+        },
+    );
+    let count = rows.count;
+    let sorted = rows.sort(&chunk.relation, shape, |sorter| push_all(chunk, sorter))?;
+    let (mut visible_to_all, mut newest) = (heap.visible_to_all, heap.newest);
+    if let Some(batches) = batches {
+        visible_to_all &= batches.visible_to_all;
+        newest = live::newer(newest, batches.newest);
+    }
+    Ok(Collected { sorted, count, visible_to_all, newest, batch_tids })
 }
 
-/// Where a row is.
-#[derive(Clone, Copy)]
-enum Place {
-    Heap(pg_sys::ItemPointerData),
-    Batch,
-}
-
-/// Calls `each` with the columns up to `attributes` of every live row of both parts. Returns whether every snapshot sees the
-/// same rows, the newest transaction that matters to that (see [`live::Found`]), and where the batches are.
-fn each_row(
-    chunk: &LockedChunk,
-    attributes: i16,
-    each: &mut impl FnMut(*const pg_sys::Datum, *const bool, Place),
-) -> (bool, pg_sys::TransactionId, Vec<pg_sys::ItemPointerData>) {
-    let heap = live::scan(&chunk.relation, |slot| {
+/// Gives all rows of both parts to a sorter. They are those that were found before: nobody else can change the chunk.
+fn push_all(chunk: &LockedChunk, sorter: &mut RowSorter) {
+    let attributes = chunk.relation.attributes().len() as i16;
+    live::scan(&chunk.relation, |slot| {
         // SAFETY: a row of the chunk.
         unsafe {
             if (*slot).tts_nvalid < attributes {
-                ffi::raw::slot_getsomeattrs_int(slot, attributes.into());
+                raw::slot_getsomeattrs_int(slot, attributes.into());
             }
-            each((*slot).tts_values, (*slot).tts_isnull, Place::Heap((*slot).tts_tid));
+            sorter.push((*slot).tts_values, (*slot).tts_isnull);
         }
     });
-    let mut tids = Vec::new();
-    let Some(layout) = &chunk.layout else { return (heap.visible_to_all, heap.newest, tids) };
+    // SAFETY: as above.
+    each_row_of_batches(chunk, |_| {}, |values, nulls| unsafe { sorter.push(values, nulls) });
+}
+
+/// Calls `batch` with the address of every live batch, if the chunk has such a part, and `row` with each of its rows.
+fn each_row_of_batches(
+    chunk: &LockedChunk,
+    mut batch: impl FnMut(pg_sys::ItemPointerData),
+    mut row: impl FnMut(*const pg_sys::Datum, *const bool),
+) -> Option<live::Found> {
+    let layout = chunk.layout.as_ref()?;
     let slot = crate::pg::slot::Virtual::new(&chunk.relation);
-    let batches = scan_batches(layout, |batch| {
-        tids.push(batch.tid());
-        for row in 0..batch.rows() {
+    let found = scan_batches(layout, |reader| {
+        batch(reader.tid());
+        for index in 0..reader.rows() {
             // SAFETY: the slot has an element for each attribute of the chunk.
             unsafe {
                 let (values, nulls) = slot.arrays();
-                batch.row(row, values, nulls);
-                each(values.as_ptr(), nulls.as_ptr(), Place::Batch);
+                reader.row(index, values, nulls);
+                row(values.as_ptr(), nulls.as_ptr());
             }
         }
     });
     slot.end();
-    (heap.visible_to_all && batches.visible_to_all, live::newer(heap.newest, batches.newest), tids)
+    Some(found)
 }
 
-/// What [`collect`] found.
-struct Collected {
-    visible_to_all: bool,
-    newest: pg_sys::TransactionId,
-    count: i64,
-    row_tids: Vec<pg_sys::ItemPointerData>,
-    batch_tids: Vec<pg_sys::ItemPointerData>,
-}
-
-/// Gives all rows of both parts to the sorter.
-fn collect(chunk: &LockedChunk, sorter: &mut RowSorter) -> Collected {
-    let attributes = chunk.relation.attributes().len() as i16;
-    let mut row_tids = Vec::new();
-    let mut count = 0;
-    let (visible_to_all, newest, batch_tids) = each_row(chunk, attributes, &mut |values, nulls, place| {
-        if let Place::Heap(tid) = place {
-            row_tids.push(tid);
-        }
-        count += 1;
-        // SAFETY: a row of the chunk.
-        unsafe { sorter.push(values, nulls) };
-    });
-    Collected { visible_to_all, newest, count, row_tids, batch_tids }
+/// Where the live rows of a heap are.
+fn live_rows(heap: &Relation) -> Vec<pg_sys::ItemPointerData> {
+    let mut tids = Vec::new();
+    // SAFETY: the slot holds a row.
+    live::scan(heap, |slot| tids.push(unsafe { (*slot).tts_tid }));
+    tids
 }
 
 fn old_snapshots(relid: pg_sys::Oid) -> Error {

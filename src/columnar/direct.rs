@@ -14,9 +14,11 @@ use super::batch_rows::write;
 use super::batch_table;
 use super::batch_writer::{BatchWriter, Mode};
 use super::layout::{self, Layout};
-use super::row_sorter::{OrderPart, RowSorter, Segments};
+use super::row_sorter::{OrderPart, RowSorter};
+use super::segments::Segments;
 use super::settings;
 use super::shape::Shape;
+use super::statistics;
 use crate::catalog::columnar_chunk;
 use crate::chunk::list::{self, Located};
 use crate::error::Result;
@@ -49,6 +51,8 @@ pub struct Direct {
     writers: Vec<ChunkWriter>,
     /// How many rows wait.
     rows: usize,
+    /// Chunks of this transaction that were written to.
+    fresh: Vec<pg_sys::Oid>,
 }
 
 /// How rows for a chunk are written.
@@ -63,7 +67,7 @@ pub enum Way {
 impl Direct {
     /// Nothing waits yet. `context` lives as long as the statement.
     pub fn new(context: pg_sys::MemoryContext) -> Self {
-        Self { context, writers: Vec::new(), rows: 0 }
+        Self { context, writers: Vec::new(), rows: 0, fresh: Vec::new() }
     }
 
     /// The same, freed with the context.
@@ -100,6 +104,10 @@ impl Direct {
         match unsafe { context::with_context(context, || open(relid)) }? {
             None => Ok(Way::Rows),
             Some(writer) => {
+                // SAFETY: the statement has the chunk open.
+                if unsafe { (*(*target).ri_RelationDesc).rd_createSubid } != 0 && !self.fresh.contains(&relid) {
+                    self.fresh.push(relid);
+                }
                 self.writers.push(writer);
                 Ok(Way::Columns)
             }
@@ -123,6 +131,15 @@ impl Direct {
                 self.rows += 1;
             }
         }
+    }
+
+    /// Writes all rows that wait; no more will come. The planner learns of new chunks.
+    pub fn end(&mut self) -> Result<()> {
+        self.finish()?;
+        for relid in std::mem::take(&mut self.fresh) {
+            context::with_temporary(|| statistics::after_direct(relid));
+        }
+        Ok(())
     }
 
     /// Writes all rows that wait.
@@ -194,7 +211,7 @@ fn open(relid: pg_sys::Oid) -> Result<Option<ChunkWriter>> {
             None => return Ok(None),
         },
         None if is_new(&relation) => {
-            let shape = Shape::new(&relation, &settings)?;
+            let Ok(shape) = Shape::new(&relation, &settings) else { return Ok(None) };
             let layout = create(&relation, &shape, located.hypertable.id)?;
             (shape, layout)
         }

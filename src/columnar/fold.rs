@@ -10,11 +10,12 @@ use pgrx::pg_sys;
 
 use super::batch_rows::write;
 use super::batch_writer::{BatchWriter, Mode};
+use super::collect::Collecting;
 use super::layout::Layout;
 use super::order::Order;
 use super::part::{LockedChunk, delete_rows, scan_batches};
 use super::reader::BatchReader;
-use super::row_sorter::{OrderPart, RowSorter, Segments};
+use super::row_sorter::RowSorter;
 use super::settings::Settings;
 use super::shape::Shape;
 use crate::catalog::columnar_chunk;
@@ -38,33 +39,27 @@ struct Touched {
 pub fn fold(chunk: &LockedChunk, settings: &Settings) -> Result<bool> {
     let Some(layout) = &chunk.layout else { return Ok(false) };
     let Some(shape) = Shape::within(&chunk.relation, settings, layout) else { return Ok(false) };
-    let mut segments = Segments::new(&shape);
-    let mut span = Span::new(&shape, &chunk.relation);
-    let attributes = chunk.relation.attributes().len() as i16;
+    let mut rows = Collecting::new(&chunk.relation, &shape)?;
     let mut row_tids = Vec::new();
     // SAFETY: reads a variable.
     let context = unsafe { pg_sys::CurrentMemoryContext };
     let mut touched = Touched::new(layout);
-    live::scan(&chunk.relation, |slot| {
+    each_row(chunk, |tid, values, nulls| {
+        row_tids.push(tid);
         // SAFETY: a row of the chunk; kept values are copied into the temporary context.
         unsafe {
-            if (*slot).tts_nvalid < attributes {
-                ffi::raw::slot_getsomeattrs_int(slot, attributes.into());
-            }
-            row_tids.push((*slot).tts_tid);
-            let (values, nulls) = ((*slot).tts_values.cast_const(), (*slot).tts_isnull.cast_const());
-            segments.id(values, nulls);
-            span.add(values);
+            rows.add(values, nulls);
             touched.add(layout, values, nulls, context);
         }
     });
     if row_tids.len() as i64 > layout.rows / MOST_ROWS {
+        rows.end();
         return Ok(false);
     }
-    let own_segments = segments.count();
+    let own_segments = rows.segments.count();
     let slot = crate::pg::slot::Virtual::new(&chunk.relation);
     let mut batch_tids = Vec::new();
-    let (mut taken_rows, seen) = (0, &mut segments);
+    let (mut taken_rows, seen) = (0, &mut rows);
     scan_batches(layout, |batch| {
         // SAFETY: the slot has an element for each attribute of the chunk.
         unsafe {
@@ -74,7 +69,7 @@ pub fn fold(chunk: &LockedChunk, settings: &Settings) -> Result<bool> {
             let (values, nulls) = slot.arrays();
             if batch.is_single() && layout.segments > 0 {
                 batch.row(0, values, nulls);
-                if seen.id(values.as_ptr(), nulls.as_ptr()) as usize >= own_segments {
+                if seen.segments.id(values.as_ptr(), nulls.as_ptr()) as usize >= own_segments {
                     return;
                 }
             }
@@ -82,43 +77,33 @@ pub fn fold(chunk: &LockedChunk, settings: &Settings) -> Result<bool> {
             taken_rows += batch.rows() as i64;
             for row in 0..batch.rows() {
                 batch.row(row, values, nulls);
-                seen.id(values.as_ptr(), nulls.as_ptr());
-                span.add(values.as_ptr());
+                seen.add(values.as_ptr(), nulls.as_ptr());
             }
         }
     });
-    let order = OrderPart::new(&shape, &chunk.relation, span.least.min(span.greatest), span.greatest, segments.count());
-    // SAFETY: reads a setting.
-    let memory = unsafe { pg_sys::maintenance_work_mem };
-    let mut sorter = RowSorter::new(&chunk.relation, &shape, segments, true, order, memory)?;
-    live::scan(&chunk.relation, |slot| {
-        // SAFETY: as above.
-        unsafe {
-            if (*slot).tts_nvalid < attributes {
-                ffi::raw::slot_getsomeattrs_int(slot, attributes.into());
+    let again = |sorter: &mut RowSorter| {
+        // SAFETY: rows of the chunk.
+        each_row(chunk, |_, values, nulls| unsafe { sorter.push(values, nulls) });
+        let taken: HashSet<u64> = batch_tids.iter().copied().map(place).collect();
+        scan_batches(layout, |batch| {
+            if !taken.contains(&place(batch.tid())) {
+                return;
             }
-            sorter.push((*slot).tts_values, (*slot).tts_isnull);
-        }
-    });
-    let taken: HashSet<u64> = batch_tids.iter().copied().map(place).collect();
-    scan_batches(layout, |batch| {
-        if !taken.contains(&place(batch.tid())) {
-            return;
-        }
-        for row in 0..batch.rows() {
-            // SAFETY: as above.
-            unsafe {
-                let (values, nulls) = slot.arrays();
-                batch.row(row, values, nulls);
-                sorter.push(values.as_ptr(), nulls.as_ptr());
+            for row in 0..batch.rows() {
+                // SAFETY: as above.
+                unsafe {
+                    let (values, nulls) = slot.arrays();
+                    batch.row(row, values, nulls);
+                    sorter.push(values.as_ptr(), nulls.as_ptr());
+                }
             }
-        }
-    });
+        });
+    };
+    let mut sorted = rows.sort(&chunk.relation, &shape, again)?;
     slot.end();
-    sorter.sort();
     let mut writer = BatchWriter::open(layout, Mode::Indexed);
-    write(&mut sorter, &mut shape.builder(&chunk.relation, layout), &mut writer);
-    sorter.end();
+    write(&mut sorted, &mut shape.builder(&chunk.relation, layout), &mut writer);
+    sorted.end();
     let (batches, rows) = (writer.batches, writer.rows);
     drop(writer.finish());
     delete_rows(&chunk.relation, &row_tids);
@@ -137,27 +122,18 @@ fn place(tid: pg_sys::ItemPointerData) -> u64 {
     u64::from(tid.ip_blkid.bi_hi) << 32 | u64::from(tid.ip_blkid.bi_lo) << 16 | u64::from(tid.ip_posid)
 }
 
-/// The range of the first orderby column, for [`OrderPart`].
-struct Span {
-    attribute: Option<usize>,
-    least: i64,
-    greatest: i64,
-}
-
-impl Span {
-    fn new(shape: &Shape, relation: &Relation) -> Self {
-        Self { attribute: OrderPart::attribute(shape, relation), least: i64::MAX, greatest: i64::MIN }
-    }
-
-    /// # Safety
-    /// A row of the chunk.
-    unsafe fn add(&mut self, values: *const pg_sys::Datum) {
-        if let Some(attribute) = self.attribute {
-            // SAFETY: the caller's promise.
-            let value = unsafe { *values.add(attribute) }.value() as i64;
-            (self.least, self.greatest) = (self.least.min(value), self.greatest.max(value));
+/// Calls `each` with every live row of the chunk's heap, and where it is.
+fn each_row(chunk: &LockedChunk, mut each: impl FnMut(pg_sys::ItemPointerData, *const pg_sys::Datum, *const bool)) {
+    let attributes = chunk.relation.attributes().len() as i16;
+    live::scan(&chunk.relation, |slot| {
+        // SAFETY: a row of the chunk.
+        unsafe {
+            if (*slot).tts_nvalid < attributes {
+                ffi::raw::slot_getsomeattrs_int(slot, attributes.into());
+            }
+            each((*slot).tts_tid, (*slot).tts_values, (*slot).tts_isnull);
         }
-    }
+    });
 }
 
 impl Touched {

@@ -7,6 +7,7 @@
 use pgrx::pg_sys;
 use tsc_codec::Kind;
 
+use super::type_parts;
 use crate::pg::{ffi, text_settings};
 
 /// How a column's values get into the codec and out.
@@ -47,7 +48,9 @@ impl Image {
 /// but types below this are all in pg_type.dat).
 const FIRST_USER_OID: u32 = 10_000;
 
-const NAMES_OF_OBJECTS: [pg_sys::Oid; 11] = [
+/// Types whose values are OIDs of objects, and in a dump their names.
+const NAMES_OF_OBJECTS: [pg_sys::Oid; 12] = [
+    pg_sys::ACLITEMOID,
     pg_sys::REGCLASSOID,
     pg_sys::REGCOLLATIONOID,
     pg_sys::REGCONFIGOID,
@@ -60,6 +63,12 @@ const NAMES_OF_OBJECTS: [pg_sys::Oid; 11] = [
     pg_sys::REGROLEOID,
     pg_sys::REGTYPEOID,
 ];
+
+/// The type, in a type or of its parts, whose values refer to objects of the database. A plain table follows when such an object is
+/// renamed, and a dump has its name; a batch could only do one of the two.
+pub fn refers_to_objects(type_oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    type_parts::find(type_oid, &|part| NAMES_OF_OBJECTS.contains(&part))
+}
 
 /// True if the bytes of a value mean the same in another database.
 fn is_portable(base: pg_sys::Oid) -> bool {

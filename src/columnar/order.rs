@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use pgrx::pg_sys;
 use tsc_kernel::select::order_floats;
 
+use super::image::Image;
+use super::layout::Column;
 use crate::pg::ffi;
 
 /// The type's default btree order.
@@ -116,4 +118,9 @@ impl Hash {
         // SAFETY: the caller's promise.
         unsafe { ffi::raw::FunctionCall2Coll(self.0, self.1, value, pg_sys::Datum::from(0_i64)).value() as u64 }
     }
+}
+
+/// True if a bloom filter can be kept of a column: not of values that are kept as text, whose hash would be another one after a dump.
+pub fn has_bloom(column: &Column) -> bool {
+    !matches!(column.image, Image::Text { .. }) && Hash::of(column.type_oid, column.collation).is_some()
 }

@@ -1,11 +1,13 @@
 //! Reading a batch, column by column and vector by vector, only what is asked for.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
 use tsc_codec::zone::ZoneMap;
 use tsc_codec::{Block, Corrupt, Dictionary, VECTOR_ROWS, Vector};
 
+use super::blocks::Blocks;
 use super::image::Image;
 use super::layout::Layout;
 use super::value;
@@ -37,6 +39,8 @@ struct ColumnReader {
 pub struct BatchReader {
     layout: Rc<Layout>,
     columns: Vec<Option<Box<ColumnReader>>>,
+    /// Fetches blocks; NULL if PostgreSQL does.
+    blocks: *mut Blocks,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
     rows: usize,
@@ -52,7 +56,48 @@ pub struct BatchReader {
 }
 
 thread_local! {
-    static OPENED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static OPENED: Cell<u64> = const { Cell::new(0) };
+    /// Columns of readers that are gone: to make and to zero their buffers takes longer than to decode a few rows.
+    #[expect(clippy::vec_box, reason = "columns are in boxes, and come here in them")]
+    static SPARE: RefCell<Vec<Box<ColumnReader>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many are kept, if none has buffers of more than so many words.
+const SPARES: usize = 64;
+const SPARE_WORDS: usize = 4096;
+
+impl ColumnReader {
+    /// One that has read nothing.
+    fn take() -> Box<Self> {
+        SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+
+    /// Keeps one for another reader.
+    fn give(mut this: Box<Self>) {
+        let words = this.vector.arena.capacity().max(this.dictionary.arena.capacity()).max(this.distinct.capacity());
+        if words > SPARE_WORDS {
+            return;
+        }
+        this.block = None;
+        this.is_fetched = false;
+        this.decoded = None;
+        this.has_dictionary = None;
+        this.distinct.clear();
+        this.coded = None;
+        // When the process exits, there may be no pool any more.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < SPARES {
+                spare.push(this);
+            }
+        });
+    }
+}
+
+impl Drop for BatchReader {
+    fn drop(&mut self) {
+        self.columns.drain(..).flatten().for_each(ColumnReader::give);
+    }
 }
 
 /// Throws an error about bytes that the codec didn't write.
@@ -89,6 +134,7 @@ impl BatchReader {
         Self {
             layout,
             columns,
+            blocks: std::ptr::null_mut(),
             values: Vec::new(),
             nulls: Vec::new(),
             rows: 0,
@@ -99,6 +145,14 @@ impl BatchReader {
             serial: 0,
             met: Vec::new(),
         }
+    }
+
+    /// Has blocks fetched by `blocks`.
+    ///
+    /// # Safety
+    /// `blocks` is of the batch table whose rows are opened, and lives as long as they are.
+    pub unsafe fn fetch_by(&mut self, blocks: *mut Blocks) {
+        self.blocks = blocks;
     }
 
     /// Frees its memory, which goes with its parent otherwise.
@@ -137,6 +191,20 @@ impl BatchReader {
             column.decoded = None;
             column.has_dictionary = None;
             column.coded = None;
+        }
+    }
+
+    /// Whether a row of the batch table is the version of a batch that is open already: the same place and the same inserter.
+    ///
+    /// # Safety
+    /// As [`Self::open`].
+    pub unsafe fn is_open(&self, tuple: pg_sys::HeapTuple) -> bool {
+        // SAFETY: NULL, or a copy of a tuple.
+        unsafe {
+            !self.tuple.is_null()
+                && pg_sys::ItemPointerEquals(&raw mut (*self.tuple).t_self, &raw mut (*tuple).t_self)
+                && (*self.tuple).t_len == (*tuple).t_len
+                && (*(*self.tuple).t_data).t_choice.t_heap.t_xmin == (*(*tuple).t_data).t_choice.t_heap.t_xmin
         }
     }
 
@@ -209,7 +277,8 @@ impl BatchReader {
         unsafe {
             let outer = pg_sys::CurrentMemoryContext;
             pg_sys::CurrentMemoryContext = self.context;
-            let plain = raw::pg_detoast_datum_packed(datum.cast_mut_ptr());
+            let fetched = self.blocks.as_mut().and_then(|blocks| blocks.fetch(datum.cast_mut_ptr()));
+            let plain = fetched.unwrap_or_else(|| raw::pg_detoast_datum_packed(datum.cast_mut_ptr()));
             pg_sys::CurrentMemoryContext = outer;
             std::slice::from_raw_parts(pgrx::vardata_any(plain).cast(), pgrx::varsize_any_exhdr(plain))
         }
@@ -221,7 +290,7 @@ impl BatchReader {
     /// A batch is open. May jump.
     unsafe fn fetch(&mut self, column: usize) -> &mut ColumnReader {
         if self.columns[column].is_none() {
-            self.columns[column] = Some(Box::default());
+            self.columns[column] = Some(ColumnReader::take());
         }
         if !self.columns[column].as_ref().is_some_and(|reader| reader.is_fetched) {
             // SAFETY: blocks are bytea.

@@ -4,13 +4,11 @@
 //! of its segment, and as much of its first orderby value as fits behind it. PostgreSQL's tuplesort compares such integers without
 //! looking at the row. Only rows with equal integers are compared further.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
-
 use pgrx::pg_sys;
 
 use super::image::Image;
 use super::order::Order;
+use super::segments::Segments;
 use super::shape::Shape;
 use super::value;
 use crate::error::Result;
@@ -20,143 +18,6 @@ use crate::pg::sort::{SortKey, Sorter};
 
 /// Bits of the integer; its sign is not used.
 const BITS: u32 = 63;
-
-/// The segments that were seen, by the images of their values.
-pub struct Segments {
-    columns: Vec<SegmentColumn>,
-    ids: HashMap<Box<[u8]>, u32>,
-    /// The values of each segment, copied into `context`.
-    values: Vec<Option<pg_sys::Datum>>,
-    context: pg_sys::MemoryContext,
-    key: Vec<u8>,
-    last: Option<u32>,
-    last_key: Vec<u8>,
-}
-
-struct SegmentColumn {
-    attribute: usize,
-    image: Image,
-    order: Order,
-    length: i16,
-    by_value: bool,
-}
-
-impl Segments {
-    /// No segment has been seen. Values are kept in the current memory context.
-    pub fn new(shape: &Shape) -> Self {
-        let column = |index: &usize| {
-            let column = &shape.columns[*index];
-            SegmentColumn {
-                attribute: column.attribute as usize - 1,
-                image: column.image,
-                order: Order::of(column.type_oid, column.collation),
-                length: column.length,
-                by_value: column.by_value,
-            }
-        };
-        Self {
-            columns: shape.segmentby.iter().map(column).collect(),
-            ids: HashMap::new(),
-            values: Vec::new(),
-            // SAFETY: reads a variable.
-            context: unsafe { pg_sys::CurrentMemoryContext },
-            key: Vec::new(),
-            last: None,
-            last_key: Vec::new(),
-        }
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// The id of a row's segment: segments are numbered as they are seen.
-    ///
-    /// # Safety
-    /// The arrays hold a row of the chunk. May jump.
-    pub unsafe fn id(&mut self, values: *const pg_sys::Datum, nulls: *const bool) -> u32 {
-        if self.columns.is_empty() {
-            return 0;
-        }
-        self.key.clear();
-        for column in &self.columns {
-            // SAFETY: the caller's promise.
-            unsafe {
-                if *nulls.add(column.attribute) {
-                    self.key.push(0);
-                } else {
-                    self.key.push(1);
-                    let value = *values.add(column.attribute);
-                    let value = if column.by_value { value::canonical(value, column.length) } else { value };
-                    value::append_image(column.image, value, &mut self.key);
-                }
-            }
-        }
-        if let Some(last) = self.last
-            && self.key == self.last_key
-        {
-            return last;
-        }
-        let id = match self.ids.get(self.key.as_slice()) {
-            Some(id) => *id,
-            // SAFETY: the caller's promise.
-            None => unsafe { self.add(values, nulls) },
-        };
-        std::mem::swap(&mut self.key, &mut self.last_key);
-        self.last = Some(id);
-        id
-    }
-
-    /// # Safety
-    /// As [`Self::id`].
-    unsafe fn add(&mut self, values: *const pg_sys::Datum, nulls: *const bool) -> u32 {
-        for column in &self.columns {
-            // SAFETY: the caller's promise; the context lives as long as self.
-            let copy = unsafe {
-                let outer = pg_sys::CurrentMemoryContext;
-                pg_sys::CurrentMemoryContext = self.context;
-                let value = (!*nulls.add(column.attribute))
-                    .then(|| raw::datumCopy(*values.add(column.attribute), column.by_value, column.length.into()));
-                pg_sys::CurrentMemoryContext = outer;
-                value
-            };
-            self.values.push(copy);
-        }
-        let id = self.ids.len() as u32;
-        self.ids.insert(self.key.as_slice().into(), id);
-        id
-    }
-
-    /// The place of each segment, by id, in the order of the segments' values, NULL last.
-    ///
-    /// # Safety
-    /// May jump.
-    unsafe fn ranks(&self) -> Vec<u32> {
-        let width = self.columns.len();
-        let mut ids: Vec<u32> = (0..self.count() as u32).collect();
-        ids.sort_unstable_by(|left, right| {
-            let values = |id: u32| &self.values[id as usize * width..(id as usize + 1) * width];
-            let mut order = Ordering::Equal;
-            for ((column, left), right) in self.columns.iter().zip(values(*left)).zip(values(*right)) {
-                order = match (left, right) {
-                    // SAFETY: values of the column.
-                    (Some(left), Some(right)) => unsafe { column.order.compare(*left, *right) },
-                    (left, right) => left.is_none().cmp(&right.is_none()),
-                };
-                if order != Ordering::Equal {
-                    break;
-                }
-            }
-            order
-        });
-        let mut ranks = vec![0; ids.len()];
-        for (rank, id) in ids.into_iter().enumerate() {
-            ranks[id as usize] = rank as u32;
-        }
-        ranks
-    }
-}
 
 /// What the first orderby column adds to the integer.
 #[derive(Debug, Clone, Copy)]
@@ -236,7 +97,7 @@ impl RowSorter {
             for attribute in 1..=columns as i16 {
                 ffi::TupleDescCopyEntry(desc, attribute + 1, crate::pg::relation::descriptor(relation), attribute);
             }
-            (desc, if ranked { crate::pg::guard::guard(|| segments.ranks()) } else { Vec::new() })
+            (desc, if ranked { segments.ranks() } else { Vec::new() })
         };
         let mut keys = vec![SortKey { attribute: 1, descending: false, nulls_first: false }];
         // With ranks, equal integers mean the same segment, and maybe the same first value, too.
@@ -300,6 +161,7 @@ impl RowSorter {
     /// Frees its memory and files.
     pub fn end(self) {
         self.sorter.end();
+        self.segments.end();
         // SAFETY: made by `new`.
         unsafe { ffi::ExecDropSingleTupleTableSlot(self.slot) };
     }

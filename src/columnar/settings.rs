@@ -10,7 +10,7 @@ use crate::catalog::columnstore::{self, Columnstore};
 use crate::catalog::hypertable::Hypertable;
 use crate::error::Result;
 use crate::pg::relation::Relation;
-use crate::pg::statistics;
+use crate::pg::{context, statistics};
 
 /// How a chunk is to be compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,11 @@ impl Settings {
         let indexes = settings_text::sparse(self.sparse_index.as_deref()?).ok()?;
         Some(indexes.into_iter().filter(|index| index.kind == SparseKind::Bloom).flat_map(|index| index.columns).collect())
     }
+}
+
+/// Whether COPY and large INSERT statements write straight into the columns of a hypertable's chunks, by its option.
+pub fn writes_directly(hypertable: &Hypertable) -> bool {
+    context::with_temporary(|| columnstore::find(hypertable.id)).is_some_and(|said| said.direct_compress)
 }
 
 /// How many other chunks are looked at for an empty one.

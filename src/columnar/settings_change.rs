@@ -6,7 +6,7 @@ use pgrx::{PgLogLevel, pg_sys};
 
 use super::layout::block_name;
 use super::settings::OrderColumn;
-use super::settings_text::{self, SparseIndex, SparseKind, Unreadable};
+use super::settings_text::{self, SparseIndex, Unreadable};
 use super::{defaults, settings_check};
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::catalog::columnstore::{self, Columnstore};
@@ -57,11 +57,15 @@ pub fn alter(relid: pg_sys::Oid, options: &ColumnstoreOptions) -> Result<()> {
         return Ok(());
     }
     settings_check::check(&root, &new)?;
+    if options.index != Change::Keep {
+        settings_check::explain_sparse(&root, &new);
+    }
     columnstore::put(hypertable.id, &new);
     if options.segmentby != Change::Keep || options.orderby != Change::Keep {
         settings_check::warn_of_unique_columns(&root, &new);
     }
-    if options.changes_settings() && current.is_some() && has_compressed_chunks(hypertable.id) {
+    let is_of_chunks = current.is_some_and(|was| Columnstore { direct_compress: new.direct_compress, ..was } != new);
+    if is_of_chunks && has_compressed_chunks(hypertable.id) {
         guard::notice("updated compression settings will only apply to future compressions");
     }
     Ok(())
@@ -109,6 +113,11 @@ fn changed(root: &Relation, hypertable: &Hypertable, mut settings: Columnstore, 
         Change::Keep => {}
         Change::Reset => settings.sparse_index = None,
         Change::To(text) => settings.sparse_index = Some(settings_text::sparse_text(&read_sparse(text)?)),
+    }
+    match &options.direct_compress {
+        Change::Keep => {}
+        Change::Reset => settings.direct_compress = false,
+        Change::To(text) => settings.direct_compress = text == "true",
     }
     if let Change::To(text) = &options.compress_interval {
         settings.compress_interval = read_compress_interval(root, hypertable, text)?;
@@ -160,6 +169,11 @@ fn read_compress_interval(root: &Relation, hypertable: &Hypertable, text: &str) 
 /// The name of a new column is not one of the columnstore's own, if that is on.
 pub fn check_new_column(hypertable: &Hypertable, name: &str) -> Result<()> {
     if columnstore::find(hypertable.id).is_some() { settings_check::check_name(name) } else { Ok(()) }
+}
+
+/// The type of a new column is one that the columnstore can keep, if that is on.
+pub fn check_new_type(hypertable: &Hypertable, name: &str, type_oid: pg_sys::Oid) -> Result<()> {
+    if columnstore::find(hypertable.id).is_some() { settings_check::check_type(name, type_oid) } else { Ok(()) }
 }
 
 /// Follows `ALTER TABLE ... RENAME COLUMN`.
@@ -252,10 +266,4 @@ pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
 fn sparse_columns(settings: &Columnstore) -> impl Iterator<Item = String> {
     let indexes = settings.sparse_index.as_deref().and_then(|text| settings_text::sparse(text).ok());
     indexes.into_iter().flatten().flat_map(|index| index.columns)
-}
-
-/// The columns for which bloom filters were asked; None if nothing was said of sparse indexes.
-pub fn blooms(sparse_index: Option<&str>) -> Option<Vec<String>> {
-    let indexes = settings_text::sparse(sparse_index?).ok()?;
-    Some(indexes.into_iter().filter(|index| index.kind == SparseKind::Bloom).flat_map(|index| index.columns).collect())
 }

@@ -3,6 +3,7 @@
 use pgrx::{PgLogLevel, pg_sys};
 
 use super::settings_text::{self, SparseIndex, SparseKind};
+use super::{image, layout, order};
 use crate::catalog::columnstore::Columnstore;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, name_string, type_name};
@@ -14,7 +15,9 @@ const RESERVED_PREFIX: &str = "_ts_meta_";
 /// The table has nothing that the columnstore can't cope with.
 pub fn check_table(root: &Relation) -> Result<()> {
     for attribute in root.attributes().iter().filter(|attribute| !attribute.attisdropped) {
-        check_name(&name_string(&attribute.attname))?;
+        let name = name_string(&attribute.attname);
+        check_name(&name)?;
+        check_type(&name, attribute.atttypid)?;
     }
     let oid = root.oid().to_u32();
     let constraints = spi::query(&format!(
@@ -37,6 +40,15 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::new(SqlState::RESERVED_NAME, format!("columnstore cannot be used with a column \"{name}\""))
         .detail(format!("The prefix \"{RESERVED_PREFIX}\" is reserved for columns of the columnstore."))
         .hint("Give the column another name."))
+}
+
+/// Values of a column can be kept in batches.
+pub fn check_type(name: &str, type_oid: pg_sys::Oid) -> Result<()> {
+    let Some(culprit) = image::refers_to_objects(type_oid) else { return Ok(()) };
+    let culprit = type_name(culprit);
+    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("columnstore cannot be used with column \"{name}\" of type {}", type_name(type_oid)))
+        .detail(format!("Values of type {culprit} refer to objects of the database. Batches outlive their renaming, and a dump, which neither their names nor their OIDs do."))
+        .hint("Make the column text, or oid, which is dumped as a number."))
 }
 
 /// All settings together fit the table.
@@ -149,4 +161,39 @@ pub fn warn_of_unique_columns(root: &Relation, settings: &Columnstore) {
             }
         }
     }
+}
+
+/// Tells what comes of sparse indexes that were accepted and need no index of their own, or can't have one.
+pub fn explain_sparse(root: &Relation, settings: &Columnstore) {
+    let indexes = settings.sparse_index.as_deref().and_then(|text| settings_text::sparse(text).ok()).unwrap_or_default();
+    let known = layout::columns_of(root);
+    for index in &indexes {
+        let columns = index.columns.join("\", \"");
+        match index.kind {
+            SparseKind::Bloom => {
+                if index.columns.len() > 1 {
+                    notice(
+                        format!("each of the columns \"{columns}\" gets a bloom filter of its own"),
+                        "A batch is passed over if one of them rules it out.",
+                    );
+                }
+                for name in &index.columns {
+                    if known.iter().any(|column| column.name == *name && !order::has_bloom(column)) {
+                        notice(format!("column \"{name}\" gets no bloom filter"), "Values of its type are kept as text.");
+                    }
+                }
+            }
+            SparseKind::MinMax | SparseKind::FirstLast => {
+                let kind = index.kind.name();
+                notice(
+                    format!("sparse index {kind} on column \"{columns}\" changes nothing"),
+                    "The least and greatest value of every column are kept for each batch.",
+                );
+            }
+        }
+    }
+}
+
+fn notice(message: String, detail: &'static str) {
+    Error::new(SqlState("00000"), message).detail(detail).report(PgLogLevel::NOTICE);
 }

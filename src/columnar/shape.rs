@@ -9,6 +9,7 @@ use super::builder::Builder;
 use super::layout::{self, Column, Layout};
 use super::part::indexed_columns;
 use super::settings::{self, Settings};
+use super::{order, settings_check};
 use crate::catalog::columnar_chunk::{ColumnarChunk, OrderBy};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::Relation;
@@ -43,6 +44,9 @@ impl Shape {
     }
 
     fn of_columns(columns: Vec<Column>, settings: &Settings) -> Result<Self> {
+        for column in columns.iter().filter(|column| column.attribute != 0) {
+            settings_check::check_type(&column.name, column.type_oid)?;
+        }
         let find = |name: &str| {
             columns.iter().position(|column| column.name == name).ok_or_else(|| {
                 Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" of the columnstore's settings does not exist"))
@@ -111,6 +115,8 @@ impl Shape {
 
     /// The catalog's row for a chunk that is compressed in this shape.
     pub fn entry(&self, relid: pg_sys::Oid, batches: pg_sys::Oid, batch_count: i64, rows: i64, before: Size) -> ColumnarChunk {
+        let relation = Relation::open(relid, pg_sys::NoLock);
+        let blooms = self.blooms(&relation).into_iter().filter(|column| order::has_bloom(&self.columns[*column])).collect();
         ColumnarChunk {
             relid,
             batches,
@@ -118,6 +124,7 @@ impl Shape {
             columns: self.columns.iter().map(|column| column.name.clone()).collect(),
             segmentby: self.segmentby.clone(),
             orderby: self.orderby.clone(),
+            blooms,
             rows,
             batch_count,
             before,

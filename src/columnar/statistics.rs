@@ -178,13 +178,17 @@ fn with_snapshot(f: impl FnOnce()) {
 
 /// Before a chunk's rows become batches: has it analysed if that was never done, or if much has changed since. Its statistics stay.
 pub fn before_compress(chunk: &Relation) {
-    if is_known(chunk) {
-        return;
+    if !is_known(chunk) {
+        renew(chunk.oid());
     }
+}
+
+/// Has a chunk, which is locked, analysed with all its rows.
+pub fn renew(relid: pg_sys::Oid) {
     context::with_temporary(|| {
-        let sources: Vec<Source> = source(chunk.oid()).into_iter().collect();
+        let sources: Vec<Source> = source(relid).into_iter().collect();
         // SAFETY: all columns; the chunk is locked.
-        unsafe { sample::analyze(chunk.oid(), std::ptr::null_mut(), Some(QUICK_TARGET), sources) };
+        unsafe { sample::analyze(relid, std::ptr::null_mut(), Some(QUICK_TARGET), sources) };
     });
 }
 
@@ -193,6 +197,16 @@ pub fn before_compress(chunk: &Relation) {
 pub fn after_compress(relid: pg_sys::Oid) {
     crate::pg::convert::update_class(relid, |class| (class.relpages, class.reltuples) = (0, 0.0));
     table::command_counter_increment();
+    keep_autovacuum_out(relid);
+}
+
+/// A chunk that this transaction made has got rows straight in batches: the same for it. Nothing but this would ever analyse it.
+pub fn after_direct(relid: pg_sys::Oid) {
+    before_compress(&Relation::open(relid, pg_sys::ShareUpdateExclusiveLock));
+    keep_autovacuum_out(relid);
+}
+
+fn keep_autovacuum_out(relid: pg_sys::Oid) {
     if !syscache::reloptions(relid).iter().any(|option| option.starts_with(THRESHOLD)) {
         alter::set_option(relid, THRESHOLD, Some(NEVER));
     }

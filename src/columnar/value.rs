@@ -23,14 +23,17 @@ pub fn canonical(value: pg_sys::Datum, length: i16) -> pg_sys::Datum {
 ///
 /// # Safety
 /// `value` is of the type that the image is of, by reference. May jump; the bytes live in the value or in the current memory context.
-unsafe fn bytes<'a>(image: Image, value: pg_sys::Datum) -> &'a [u8] {
+pub unsafe fn bytes<'a>(image: Image, value: pg_sys::Datum) -> &'a [u8] {
     // SAFETY: the caller's promise.
     unsafe {
         match image {
             Image::Word => &[],
             Image::Fixed(length) => std::slice::from_raw_parts(value.cast_mut_ptr::<u8>(), length.into()),
             Image::Varlena => {
-                let plain = raw::pg_detoast_datum_packed(value.cast_mut_ptr());
+                let mut plain = value.cast_mut_ptr::<pg_sys::varlena>();
+                if pgrx::varatt_is_1b_e(plain) || pgrx::varatt_is_4b_c(plain) {
+                    plain = raw::pg_detoast_datum_packed(plain);
+                }
                 std::slice::from_raw_parts(pgrx::vardata_any(plain).cast(), pgrx::varsize_any_exhdr(plain))
             }
             Image::Text { output, .. } => {
@@ -148,6 +151,10 @@ pub unsafe fn varlena(bytes: &[u8]) -> pg_sys::Datum {
 /// Moves the first rows of a column to another one.
 pub fn split(from: &mut Data, rows: usize, to: &mut Data) {
     to.clear();
+    if from.validity.is_empty() {
+        split_valid(from, rows, to);
+        return;
+    }
     let mut rest = Data::default();
     let mut value = 0;
     for row in 0..from.rows {
@@ -164,4 +171,17 @@ pub fn split(from: &mut Data, rows: usize, to: &mut Data) {
         value += 1;
     }
     *from = rest;
+}
+
+/// The same of a column without nulls.
+fn split_valid(from: &mut Data, rows: usize, to: &mut Data) {
+    if from.ends.is_empty() {
+        to.words.extend(from.words.drain(..rows));
+    } else if let Some(end) = rows.checked_sub(1).map(|last| from.ends[last]) {
+        to.ends.extend(from.ends.drain(..rows));
+        to.data.extend(from.data.drain(..end as usize));
+        from.ends.iter_mut().for_each(|other| *other -= end);
+    }
+    to.rows = rows;
+    from.rows -= rows;
 }

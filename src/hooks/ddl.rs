@@ -278,7 +278,11 @@ unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTabl
     unsafe {
         let name = optional_string((*command).name).unwrap_or_default();
         match (*command).subtype {
-            Kind::AT_AddColumn => settings_change::check_new_column(hypertable, &added_column(command)),
+            Kind::AT_AddColumn => {
+                let (name, type_oid) = added_column(command);
+                settings_change::check_new_column(hypertable, &name)?;
+                settings_change::check_new_type(hypertable, &name, type_oid)
+            }
             Kind::AT_DropColumn => {
                 ddl::check_column_change(hypertable, &name, "drop")?;
                 settings_change::check_drop_column(hypertable, &name)
@@ -302,9 +306,13 @@ unsafe fn check_command(hypertable: &Hypertable, command: *mut pg_sys::AlterTabl
 
 /// # Safety
 /// An ADD COLUMN.
-unsafe fn added_column(command: *mut pg_sys::AlterTableCmd) -> String {
-    // SAFETY: the caller's promise: the definition is a ColumnDef.
-    unsafe { optional_string((*(*command).def.cast::<pg_sys::ColumnDef>()).colname) }.unwrap_or_default()
+unsafe fn added_column(command: *mut pg_sys::AlterTableCmd) -> (String, pg_sys::Oid) {
+    // SAFETY: the caller's promise: the definition is a ColumnDef. There is no type serial, and none may be meant that there isn't.
+    unsafe {
+        let column = &*(*command).def.cast::<pg_sys::ColumnDef>();
+        let type_oid = ffi::LookupTypeNameOid(std::ptr::null_mut(), column.typeName, true);
+        (optional_string(column.colname).unwrap_or_default(), type_oid)
+    }
 }
 
 /// # Safety
@@ -312,6 +320,8 @@ unsafe fn added_column(command: *mut pg_sys::AlterTableCmd) -> String {
 unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
+        // As standard_ProcessUtility, which may not get to see the statement.
+        ffi::PreventCommandIfReadOnly(c"ALTER TABLE".as_ptr());
         let reset = (*command).subtype == Kind::AT_ResetRelOptions;
         let (ours, rest) = with_options::split((*command).def.cast());
         crate::pg::acl::require_owner(relid)?;

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::truncate;
 use crate::catalog::{chunk, columnar_chunk, hypertable};
-use crate::columnar::ddl::types;
+use crate::columnar::ddl::{extension, types};
 use crate::columnar::settings_change;
 use crate::error::Result;
 use crate::jobs::{define, wake};
@@ -40,7 +40,7 @@ unsafe extern "C-unwind" fn access(
             }
             if class == pg_sys::RelationRelationId {
                 match (kind, sub) {
-                    (pg_sys::ObjectAccessType::OAT_DROP, 0) => dropped(object),
+                    (pg_sys::ObjectAccessType::OAT_DROP, 0) => dropped(object)?,
                     (pg_sys::ObjectAccessType::OAT_DROP, column) => column_dropped(object, column as i16)?,
                     (pg_sys::ObjectAccessType::OAT_POST_CREATE, column) if column != 0 => types::check_row_type(object)?,
                     (pg_sys::ObjectAccessType::OAT_TRUNCATE, _) => truncate::note(object),
@@ -61,7 +61,8 @@ fn column_dropped(relid: pg_sys::Oid, attribute: i16) -> Result<()> {
     settings_change::drop_column(relid, attribute)
 }
 
-fn dropped(relid: pg_sys::Oid) {
+fn dropped(relid: pg_sys::Oid) -> Result<()> {
+    extension::before_drop_of_catalog(relid)?;
     // SAFETY: a syscache look-up.
     match unsafe { ffi::get_rel_relkind(relid) } as u8 {
         b'p' => {
@@ -79,4 +80,5 @@ fn dropped(relid: pg_sys::Oid) {
         }
         _ => {}
     }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use pgrx::pg_sys;
 
 use super::{database, ddl, roles, subscription, truncate, vacuum};
-use crate::columnar::ddl::{Watch, types};
+use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
@@ -139,6 +139,10 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             }
             pg_sys::NodeTag::T_TruncateStmt => truncate::run(statement.cast(), forward),
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
+            pg_sys::NodeTag::T_DropStmt => {
+                extension::before_drop(statement.cast())?;
+                forward();
+            }
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
@@ -164,8 +168,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropOwnedStmt, T_DropTableSpaceStmt, T_GrantStmt,
-        T_IndexStmt, T_ReassignOwnedStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt,
+        T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
     };
     matches!(
         tag,
@@ -173,6 +177,7 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
             | T_AlterEnumStmt
             | T_TruncateStmt
             | T_VacuumStmt
+            | T_DropStmt
             | T_DropTableSpaceStmt
             | T_CopyStmt
             | T_CreateStmt

@@ -45,17 +45,23 @@ pub struct ColumnstoreOptions {
     pub index: Change,
     /// The length up to which chunks are merged.
     pub compress_interval: Change,
+    /// Whether COPY and large INSERT statements write straight into columns: `true` or `false`.
+    pub direct_compress: Change,
 }
 
 impl ColumnstoreOptions {
+    fn all(&self) -> [&Change; 5] {
+        [&self.segmentby, &self.orderby, &self.index, &self.compress_interval, &self.direct_compress]
+    }
+
     /// True if something is set or reset, besides on and off.
     pub fn changes_settings(&self) -> bool {
-        [&self.segmentby, &self.orderby, &self.index, &self.compress_interval].into_iter().any(|change| *change != Change::Keep)
+        self.all().into_iter().any(|change| *change != Change::Keep)
     }
 
     /// True if something is set.
     pub fn sets(&self) -> bool {
-        [&self.segmentby, &self.orderby, &self.index, &self.compress_interval].into_iter().any(|change| matches!(change, Change::To(_)))
+        self.all().into_iter().any(|change| matches!(change, Change::To(_)))
     }
 
     /// # Safety
@@ -71,6 +77,7 @@ impl ColumnstoreOptions {
             Name::OrderBy => &mut self.orderby,
             Name::SparseIndex => &mut self.index,
             Name::CompressInterval if !reset => &mut self.compress_interval,
+            Name::DirectCompress => &mut self.direct_compress,
             // SAFETY: the caller's promise.
             _ => return Err(unsafe { fixed(option) }),
         };
@@ -79,7 +86,8 @@ impl ColumnstoreOptions {
             return Err(Error::new(SqlState::SYNTAX_ERROR, format!("parameter \"{}\" is given twice", unsafe { full_name(option) })));
         }
         // SAFETY: the caller's promise.
-        *change = if reset { Change::Reset } else { unsafe { text(option) }.map_or(Change::Reset, Change::To) };
+        let value = || unsafe { if name == Name::DirectCompress { Some(ffi::defGetBoolean(option).to_string()) } else { text(option) } };
+        *change = if reset { Change::Reset } else { value().map_or(Change::Reset, Change::To) };
         Ok(())
     }
 }
@@ -106,6 +114,7 @@ enum Name {
     OrderBy,
     SparseIndex,
     CompressInterval,
+    DirectCompress,
 }
 
 fn canonical(name: &str) -> Option<Name> {
@@ -121,6 +130,7 @@ fn canonical(name: &str) -> Option<Name> {
         "orderby" | "order_by" | "compress_orderby" => Name::OrderBy,
         "index" | "sparse_index" | "compress_index" | "compress_sparse_index" => Name::SparseIndex,
         "compress_chunk_interval" | "compress_chunk_time_interval" => Name::CompressInterval,
+        "direct_compress" => Name::DirectCompress,
         _ => return None,
     })
 }

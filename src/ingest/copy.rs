@@ -8,6 +8,7 @@ use super::routing::SetAside;
 use super::slice_guard::SliceGuard;
 use crate::catalog::cache;
 use crate::columnar::direct::Direct;
+use crate::columnar::settings;
 use crate::error::{Error, Result, SqlState};
 use crate::guc;
 use crate::pg::copy_state::Copy;
@@ -156,7 +157,8 @@ unsafe fn run(copy: &Copy, state: *mut pg_sys::ParseState, relation: &Relation, 
             context::with_context((*estate).es_query_cxt, || ffi::ExecSetupPartitionTupleRouting(estate, relation.as_ptr()));
         let qualification = ffi::ExecInitQual(filter, &mut (*modify).ps);
         let collect = may_collect(copy, target, filter);
-        let direct = if collect && guc::enable_direct_compress_copy() && (*modify).mt_transition_capture.is_null() {
+        let is_direct = guc::enable_direct_compress_copy() || settings::writes_directly(&hypertable);
+        let direct = if collect && is_direct && (*modify).mt_transition_capture.is_null() {
             Direct::for_statement((*estate).es_query_cxt)
         } else {
             std::ptr::null_mut()

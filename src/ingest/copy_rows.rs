@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 use super::routing::{self, SetAside};
 use super::slice_guard::SliceGuard;
 use crate::columnar::direct::{Direct, Way};
+use crate::columnar::dml::unique;
 use crate::pg::copy_state::CopyFromState;
 use crate::pg::ffi::raw;
 use crate::pg::guard::boundary;
@@ -54,6 +55,10 @@ pub struct Loop {
     buffer_count: usize,
     bytes: usize,
     previous: *mut pg_sys::ResultRelInfo,
+    /// Whether rows for `previous` meet BEFORE triggers.
+    before_previous: bool,
+    /// Whether the only one is that of unique keys, which is called by itself: it need not keep rows from being collected.
+    unique_previous: bool,
     /// Whether rows for `previous` may be written in batches.
     collect_previous: bool,
     single: pg_sys::BulkInsertState,
@@ -88,6 +93,8 @@ impl Loop {
             buffer_count: 0,
             bytes: 0,
             previous: std::ptr::null_mut(),
+            before_previous: false,
+            unique_previous: false,
             collect_previous: false,
             single: std::ptr::null_mut(),
         }
@@ -147,7 +154,7 @@ pub unsafe fn copy_rows(work: *mut Loop) -> u64 {
         flush_all(work);
         pg_sys::error_context_stack = error_context.previous;
         if let Some(direct) = work.direct.as_mut() {
-            boundary(|| direct.finish());
+            boundary(|| direct.end());
         }
         raw::FreeBulkInsertState(work.single);
         free_buffers(work);
@@ -190,7 +197,7 @@ unsafe fn put(work: &mut Loop, root: *mut pg_sys::ResultRelInfo, row: *mut pg_sy
         if chunk != work.previous {
             enter(work, chunk);
         }
-        let before = Loop::triggers(chunk).is_some_and(|triggers| triggers.trig_insert_before_row);
+        let before = work.before_previous;
         if let Some(capture) = (*work.modify).mt_transition_capture.as_mut() {
             capture.tcs_original_insert_tuple = if before { std::ptr::null_mut() } else { row };
         }
@@ -199,6 +206,9 @@ unsafe fn put(work: &mut Loop, root: *mut pg_sys::ResultRelInfo, row: *mut pg_sy
         (*row).tts_tableOid = (*(*chunk).ri_RelationDesc).rd_id;
         if before && !raw::ExecBRInsertTriggers(work.estate, chunk, row) {
             return false;
+        }
+        if work.unique_previous {
+            check_keys(work, chunk, row);
         }
         check(work, chunk, row, before);
         if work.direct_previous {
@@ -209,6 +219,20 @@ unsafe fn put(work: &mut Loop, root: *mut pg_sys::ResultRelInfo, row: *mut pg_sy
             collect(work, buffer, row)
         }
         true
+    }
+}
+
+/// What the trigger of unique keys does, before the row waits: nobody adds batches to the chunk until it is written, since that takes a
+/// lock which the statement's excludes. Rows that wait are in no batch, and their index finds them.
+unsafe fn check_keys(work: &Loop, chunk: *mut pg_sys::ResultRelInfo, row: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: nothing is pending here; the scraps of a trigger go with the row.
+    unsafe {
+        let (stack, outer) = (pg_sys::error_context_stack, pg_sys::CurrentMemoryContext);
+        pg_sys::CurrentMemoryContext = (*per_tuple_context(work.estate)).ecxt_per_tuple_memory;
+        let relation = (*chunk).ri_RelationDesc;
+        boundary(|| unique::check(relation, row, None));
+        pg_sys::CurrentMemoryContext = outer;
+        pg_sys::error_context_stack = stack;
     }
 }
 
@@ -237,7 +261,10 @@ unsafe fn cover(work: &mut Loop, key: Option<pg_sys::Datum>) {
 unsafe fn enter(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
     // SAFETY: as in CopyFrom.
     unsafe {
-        let before = Loop::triggers(chunk).is_some_and(|triggers| triggers.trig_insert_before_row);
+        let before = Loop::triggers(chunk).filter(|triggers| triggers.trig_insert_before_row);
+        work.unique_previous = before.is_some_and(unique::trigger::is_alone);
+        let before = before.is_some() && !work.unique_previous;
+        work.before_previous = before;
         work.direct_previous = enter_columns(work, chunk);
         work.collect_previous = work.collect && !before && (*chunk).ri_FdwRoutine.is_null() && !work.direct_previous;
         if !work.collect_previous {

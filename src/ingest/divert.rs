@@ -79,7 +79,7 @@ pub(super) unsafe fn finish(state: &mut State<ChunkGuard>) {
     // SAFETY: called from `next`, with nothing pending.
     unsafe {
         if let Some(direct) = state.node.direct.as_mut() {
-            boundary(|| direct.finish());
+            boundary(|| direct.end());
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{divert, merge};
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
 use crate::columnar::direct::Direct;
+use crate::columnar::settings;
 use crate::custom::{self, Node, State};
 use crate::error::{Error, Result};
 use crate::guc;
@@ -159,7 +160,7 @@ impl Node for ChunkGuard {
             modify: std::ptr::null_mut(),
             aside: SetAside::NONE,
             direct: std::ptr::null_mut(),
-            direct_decided: !guc::enable_direct_compress_insert(),
+            direct_decided: !guc::enable_direct_compress_insert() && !settings::writes_directly(&hypertable),
             direct_previous: (std::ptr::null_mut(), false),
             created: 0,
         })

@@ -130,3 +130,12 @@ pub fn require_insert(relid: pg_sys::Oid) -> Result<()> {
     }
     Ok(())
 }
+
+/// True if the extension is installed and the current role may drop it.
+pub fn owns_extension(name: &std::ffi::CStr) -> bool {
+    // SAFETY: look-ups; InvalidOid if there is none.
+    unsafe {
+        let oid = ffi::get_extension_oid(name.as_ptr(), true);
+        oid != pg_sys::InvalidOid && ffi::pg_extension_ownercheck(oid, ffi::GetUserId())
+    }
+}

@@ -48,6 +48,7 @@ postgres! {
     fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
+    fn AfterTriggerPendingOnRel(relid: Oid) -> bool;
     fn AggCheckCallContext(fcinfo: FunctionCallInfo, aggcontext: *mut MemoryContext) -> c_int;
     fn AllocSetContextCreateInternal(parent: MemoryContext, name: *const c_char, minContextSize: Size, initBlockSize: Size, maxBlockSize: Size) -> MemoryContext;
     fn AlterTableGetLockLevel(cmds: *mut List) -> LOCKMODE;
@@ -140,6 +141,7 @@ postgres! {
     fn ExecScanReScan(node: *mut ScanState);
     fn ExecSetupPartitionTupleRouting(estate: *mut EState, rel: Relation) -> *mut PartitionTupleRouting;
     fn ExecSimpleRelationInsert(resultRelInfo: *mut ResultRelInfo, estate: *mut EState, slot: *mut TupleTableSlot);
+    fn ExecStoreBufferHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, buffer: Buffer) -> *mut TupleTableSlot;
     fn ExecStoreHeapTuple(tuple: HeapTuple, slot: *mut TupleTableSlot, shouldFree: bool) -> *mut TupleTableSlot;
     fn ExecStoreVirtualTuple(slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn ExecutorEnd(queryDesc: *mut QueryDesc);
@@ -171,6 +173,7 @@ postgres! {
     fn GetLatestSnapshot() -> Snapshot;
     fn GetNamedLWLockTranche(tranche_name: *const c_char) -> *mut LWLockPadded;
     fn GetOldestNonRemovableTransactionId(rel: Relation) -> TransactionId;
+    fn GetOldestSnapshot() -> Snapshot;
     fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
@@ -199,6 +202,7 @@ postgres! {
     fn MakeSingleTupleTableSlot(tupdesc: TupleDesc, tts_ops: *const TupleTableSlotOps) -> *mut TupleTableSlot;
     fn MakeTransitionCaptureState(trigdesc: *mut TriggerDesc, relid: Oid, cmdType: CmdType::Type) -> *mut TransitionCaptureState;
     fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;
+    fn MemoryContextAllocHuge(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextAllocZero(context: MemoryContext, size: Size) -> *mut c_void;
     fn MemoryContextDelete(context: MemoryContext);
     fn MemoryContextRegisterResetCallback(context: MemoryContext, cb: *mut MemoryContextCallback);
@@ -230,6 +234,7 @@ postgres! {
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
     fn RangeVarCallbackOwnsRelation(relation: *const RangeVar, relId: Oid, oldRelId: Oid, arg: *mut c_void);
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
+    fn ReadBufferExtended(reln: Relation, forkNum: ForkNumber::Type, blockNum: BlockNumber, mode: ReadBufferMode::Type, strategy: BufferAccessStrategy) -> Buffer;
     fn ReadNextFullTransactionId() -> FullTransactionId;
     fn RecoveryInProgress() -> bool;
     fn RegisterBackgroundWorker(worker: *mut BackgroundWorker);
@@ -361,6 +366,7 @@ postgres! {
     fn deleteDependencyRecordsFor(classId: Oid, objectId: Oid, skipExtensionDeps: bool) -> c_long;
     fn deleteDependencyRecordsForClass(classId: Oid, objectId: Oid, refclassId: Oid, deptype: c_char) -> c_long;
     fn deparse_expression(expr: *mut Node, dpcontext: *mut List, forceprefix: bool, showimplicit: bool) -> *mut c_char;
+    fn detoast_external_attr(attr: *mut varlena) -> *mut varlena;
     fn die(postgres_signal_arg: c_int);
     fn disable_timeout(id: c_uint, keep_indicator: bool);
     fn domain_check(value: Datum, isnull: bool, domainType: Oid, extra: *mut *mut c_void, mcxt: MemoryContext);
@@ -407,6 +413,7 @@ postgres! {
     fn get_database_name(dbid: Oid) -> *mut c_char;
     fn get_database_oid(dbname: *const c_char, missing_ok: bool) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
+    fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
@@ -529,6 +536,7 @@ postgres! {
     fn pg_detoast_datum(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
+    fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
@@ -597,6 +605,7 @@ postgres! {
     fn timestamptz_zone(fcinfo: FunctionCallInfo) -> Datum;
     fn tlist_member(node: *mut Expr, targetlist: *mut List) -> *mut TargetEntry;
     fn toast_flatten_tuple(tup: HeapTuple, tupleDesc: TupleDesc) -> HeapTuple;
+    fn toast_raw_datum_size(value: Datum) -> Size;
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;

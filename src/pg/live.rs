@@ -38,7 +38,7 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
             let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT;
             let oldest = raw::GetOldestNonRemovableTransactionId(heap);
             let any = &raw mut pg_sys::SnapshotAnyData;
-            let scan = raw::heap_beginscan(heap, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
+            let scan: pg_sys::HeapScanDesc = raw::heap_beginscan(heap, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags).cast();
             let slot = raw::table_slot_create(heap, std::ptr::null_mut());
             let outer = pg_sys::CurrentMemoryContext;
             let scraps = raw::AllocSetContextCreateInternal(
@@ -48,30 +48,96 @@ pub fn scan(relation: &Relation, mut each: impl FnMut(*mut pg_sys::TupleTableSlo
                 pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
             );
-            while raw::heap_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
+            for block in 0..(*scan).rs_nblocks {
                 if pg_sys::InterruptPending != 0 {
                     raw::ProcessInterrupts();
                 }
-                match state(slot, oldest, &mut found.newest) {
-                    State::Live { to_all } => {
-                        found.visible_to_all &= to_all;
-                        found.rows += 1;
-                        pg_sys::CurrentMemoryContext = scraps;
-                        each(slot);
-                        pg_sys::CurrentMemoryContext = outer;
-                        if found.rows.is_multiple_of(256) || (*scraps).mem_allocated > MOST_SCRAPS {
-                            raw::MemoryContextReset(scraps);
-                        }
+                turn_to(scan, block, oldest, &mut found);
+                for row in 0..(*scan).rs_ntuples as usize {
+                    set_tuple(scan, (*scan).rs_vistuples[row]);
+                    raw::ExecStoreBufferHeapTuple(&raw mut (*scan).rs_ctup, slot, (*scan).rs_cbuf);
+                    found.rows += 1;
+                    pg_sys::CurrentMemoryContext = scraps;
+                    each(slot);
+                    pg_sys::CurrentMemoryContext = outer;
+                    if found.rows.is_multiple_of(256) || (*scraps).mem_allocated > MOST_SCRAPS {
+                        raw::MemoryContextReset(scraps);
                     }
-                    State::Gone { to_all } => found.visible_to_all &= to_all,
                 }
             }
             raw::MemoryContextDelete(scraps);
             raw::ExecDropSingleTupleTableSlot(slot);
-            raw::heap_endscan(scan);
+            raw::heap_endscan(scan.cast());
         });
     }
     found
+}
+
+/// Reads a page and looks which of its rows are live, all under one lock (as `heapgetpage` does). They stay where they are as
+/// long as the page is pinned, which it is until the next one is read or the scan ends.
+///
+/// # Safety
+/// A scan of a heap that has this block. May jump.
+unsafe fn turn_to(scan: pg_sys::HeapScanDesc, block: pg_sys::BlockNumber, oldest: pg_sys::TransactionId, found: &mut Found) {
+    // SAFETY: the caller's promise; the page is locked while its rows' headers are read.
+    unsafe {
+        if (*scan).rs_cbuf != pg_sys::InvalidBuffer as pg_sys::Buffer {
+            raw::ReleaseBuffer((*scan).rs_cbuf);
+            (*scan).rs_cbuf = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        }
+        let (heap, normal) = ((*scan).rs_base.rs_rd, pg_sys::ReadBufferMode::RBM_NORMAL);
+        let buffer = raw::ReadBufferExtended(heap, pg_sys::ForkNumber::MAIN_FORKNUM, block, normal, (*scan).rs_strategy);
+        (*scan).rs_cbuf = buffer;
+        (*scan).rs_cblock = block;
+        raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+        let page = pg_sys::BufferGetPage(buffer);
+        let is_all_visible = u32::from((*page.cast::<pg_sys::PageHeaderData>()).pd_flags) & pg_sys::PD_ALL_VISIBLE != 0;
+        let mut rows = 0;
+        for offset in 1..=pg_sys::PageGetMaxOffsetNumber(page) {
+            if (*pg_sys::PageGetItemId(page, offset)).lp_flags() != pg_sys::LP_NORMAL {
+                continue;
+            }
+            set_tuple(scan, offset);
+            let is_live = if is_all_visible {
+                let header = (*scan).rs_ctup.t_data;
+                if !is_frozen(header) {
+                    advance(&mut found.newest, (*header).t_choice.t_heap.t_xmin);
+                }
+                true
+            } else {
+                let state = state(&raw mut (*scan).rs_ctup, buffer, oldest, &mut found.newest);
+                let (State::Live { to_all } | State::Gone { to_all }) = state;
+                found.visible_to_all &= to_all;
+                matches!(state, State::Live { .. })
+            };
+            if is_live {
+                (*scan).rs_vistuples[rows] = offset;
+                rows += 1;
+            }
+        }
+        (*scan).rs_ntuples = rows as i32;
+        raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
+    }
+}
+
+/// Makes a row of the scan's page its current one.
+///
+/// # Safety
+/// The page is pinned, and has a row there.
+#[inline]
+unsafe fn set_tuple(scan: pg_sys::HeapScanDesc, offset: pg_sys::OffsetNumber) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let page = pg_sys::BufferGetPage((*scan).rs_cbuf);
+        let item = pg_sys::PageGetItemId(page, offset);
+        let block = (*scan).rs_cblock;
+        let tuple = &mut (*scan).rs_ctup;
+        tuple.t_data = pg_sys::PageGetItem(page, item).cast();
+        tuple.t_len = (*item).lp_len();
+        tuple.t_tableOid = (*(*scan).rs_base.rs_rd).rd_id;
+        tuple.t_self.ip_blkid = pg_sys::BlockIdData { bi_hi: (block >> 16) as u16, bi_lo: block as u16 };
+        tuple.t_self.ip_posid = offset;
+    }
 }
 
 enum State {
@@ -80,16 +146,18 @@ enum State {
 }
 
 /// # Safety
-/// The slot holds a row of a heap scan. May jump.
-unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId, newest: &mut pg_sys::TransactionId) -> State {
-    // SAFETY: the caller's promise; the row's buffer is pinned by the slot.
+/// A row of a page on which a share lock is held. May jump.
+unsafe fn state(
+    tuple: pg_sys::HeapTuple,
+    buffer: pg_sys::Buffer,
+    oldest: pg_sys::TransactionId,
+    newest: &mut pg_sys::TransactionId,
+) -> State {
+    // SAFETY: the caller's promise.
     unsafe {
-        let tuple = raw::ExecFetchSlotHeapTuple(slot, false, std::ptr::null_mut());
-        let buffer = (*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).buffer;
-        raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
         let state = raw::HeapTupleSatisfiesVacuum(tuple, oldest, buffer);
         let header = (*tuple).t_data;
-        let frozen = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
+        let frozen = is_frozen(header);
         let to_all = frozen || raw::TransactionIdPrecedes((*header).t_choice.t_heap.t_xmin, oldest);
         match state {
             pg_sys::HTSV_Result::HEAPTUPLE_LIVE if !frozen => advance(newest, (*header).t_choice.t_heap.t_xmin),
@@ -97,7 +165,6 @@ unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId
             pg_sys::HTSV_Result::HEAPTUPLE_DEAD => raw::HeapTupleHeaderAdvanceLatestRemovedXid(header, newest),
             _ => {}
         }
-        raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
         match state {
             pg_sys::HTSV_Result::HEAPTUPLE_LIVE => State::Live { to_all },
             // By this transaction: nobody else can write.
@@ -106,6 +173,14 @@ unsafe fn state(slot: *mut pg_sys::TupleTableSlot, oldest: pg_sys::TransactionId
             _ => State::Gone { to_all: false },
         }
     }
+}
+
+/// # Safety
+/// The header of a row.
+#[inline]
+unsafe fn is_frozen(header: pg_sys::HeapTupleHeader) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN }
 }
 
 /// # Safety

@@ -18,9 +18,29 @@ pub struct Reader {
 impl Reader {
     /// Begins a scan of a heap that the caller has locked.
     pub fn open(relation: &Relation) -> Self {
+        // SAFETY: registered until the scan ends.
+        Self::with(relation, unsafe { ffi::RegisterSnapshot(ffi::GetLatestSnapshot()) })
+    }
+
+    /// The same without what this transaction has done since its running command began.
+    pub fn open_before_command(relation: &Relation) -> Self {
+        // SAFETY: the pushed snapshot is a copy, and popped when it is registered.
+        unsafe {
+            if !ffi::ActiveSnapshotSet() {
+                return Self::open(relation);
+            }
+            let command = (*ffi::GetActiveSnapshot()).curcid;
+            ffi::PushCopiedSnapshot(ffi::GetLatestSnapshot());
+            (*ffi::GetActiveSnapshot()).curcid = command;
+            let snapshot = ffi::RegisterSnapshot(ffi::GetActiveSnapshot());
+            ffi::PopActiveSnapshot();
+            Self::with(relation, snapshot)
+        }
+    }
+
+    fn with(relation: &Relation, snapshot: pg_sys::Snapshot) -> Self {
         // SAFETY: the relation is an open heap; the snapshot is registered for as long as the scan lives. Flags as table_beginscan's.
         unsafe {
-            let snapshot = ffi::RegisterSnapshot(ffi::GetLatestSnapshot());
             let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
             let scan = ffi::heap_beginscan(relation.as_ptr(), snapshot, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
             let slot = ffi::table_slot_create(relation.as_ptr(), std::ptr::null_mut());

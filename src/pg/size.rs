@@ -125,3 +125,9 @@ pub fn parse(text: &str) -> i64 {
     // SAFETY: the function takes a text, which is not NULL, and returns int8.
     unsafe { ffi::OidFunctionCall1Coll(pg_sys::Oid::from(pg_sys::F_PG_SIZE_BYTES), pg_sys::InvalidOid, text).value() as i64 }
 }
+
+/// True if a heap has no pages.
+pub fn is_without_pages(relation: &Relation) -> bool {
+    // SAFETY: an open relation.
+    unsafe { ffi::RelationGetNumberOfBlocksInFork(relation.as_ptr(), pg_sys::ForkNumber::MAIN_FORKNUM) == 0 }
+}

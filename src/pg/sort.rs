@@ -132,6 +132,11 @@ impl Sorter {
     }
 }
 
+/// An error if values of a type can't be sorted.
+pub fn require_order(type_oid: pg_sys::Oid) -> Result<()> {
+    operator(type_oid, false).map(drop)
+}
+
 /// The operator of a type's default order.
 fn operator(type_oid: pg_sys::Oid, descending: bool) -> Result<pg_sys::Oid> {
     // SAFETY: any type's OID may be asked for.

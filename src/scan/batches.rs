@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use super::columns::Columns;
 use super::sample::Sample;
 use crate::columnar::batch_scan::BatchScan;
+use crate::columnar::blocks::Blocks;
 use crate::columnar::filter::{self, Filter, Verdict, WORDS};
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
@@ -50,6 +51,8 @@ impl Shared {
 pub struct Batches {
     pub(super) scan: BatchScan,
     pub(super) reader: BatchReader,
+    /// What all readers of this scan fetch blocks by.
+    pub(super) blocks: Box<Blocks>,
     pub(super) filter: Filter,
     pub(super) columns: Columns,
     pub(super) layout: Rc<Layout>,
@@ -74,11 +77,15 @@ pub struct Batches {
 
 impl Batches {
     /// A scan that has not begun. `econtext` is its own.
-    pub fn new(scan: BatchScan, reader: BatchReader, filter: Filter, columns: Columns, econtext: *mut pg_sys::ExprContext) -> Self {
+    pub fn new(scan: BatchScan, mut reader: BatchReader, filter: Filter, columns: Columns, econtext: *mut pg_sys::ExprContext) -> Self {
         let layout = Rc::clone(reader.layout());
+        let mut blocks = Box::new(Blocks::new(scan.relation()));
+        // SAFETY: it lives in a box as long as the reader.
+        unsafe { reader.fetch_by(&raw mut *blocks) };
         Self {
             scan,
             reader,
+            blocks,
             filter,
             columns,
             layout,
@@ -298,6 +305,9 @@ impl Batches {
     /// Called once, within the query that made it.
     pub unsafe fn end(&mut self) {
         // SAFETY: the caller's promise.
-        unsafe { self.scan.end() }
+        unsafe {
+            self.blocks.end();
+            self.scan.end();
+        }
     }
 }

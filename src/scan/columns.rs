@@ -75,6 +75,10 @@ pub struct Columns {
     context: pg_sys::MemoryContext,
     row_values: Vec<pg_sys::Datum>,
     row_nulls: Vec<bool>,
+    /// The columns of the whole row, by index in it.
+    row: Vec<Output>,
+    /// The batch and the vector that they were loaded of.
+    row_loaded: (u64, usize),
 }
 
 impl Columns {
@@ -91,24 +95,7 @@ impl Columns {
     ) -> Self {
         // SAFETY: the caller's promise.
         unsafe {
-            let width = (*(*slot).tts_tupleDescriptor).natts as usize;
-            let natts = (*chunk).natts as usize;
-            let mut columns = Self {
-                outputs: Vec::new(),
-                specials: Vec::new(),
-                values: (*slot).tts_values,
-                nulls: (*slot).tts_isnull,
-                layout: Rc::clone(layout),
-                chunk,
-                ctid: Box::default(),
-                context: std::ptr::null_mut(),
-                row_values: vec![pg_sys::Datum::null(); natts],
-                row_nulls: vec![true; natts],
-            };
-            for index in 0..width {
-                *columns.nulls.add(index) = true;
-                *columns.values.add(index) = pg_sys::Datum::null();
-            }
+            let mut columns = Self::empty(slot, layout, chunk);
             let used = used(plan);
             for (index, attribute) in attributes(plan).into_iter().enumerate() {
                 if used.contains(&(index as i16 + 1)) || more.contains(&attribute) {
@@ -116,15 +103,82 @@ impl Columns {
                 }
             }
             if columns.specials.iter().any(|(_, special)| matches!(special, Special::WholeRow)) {
-                columns.context = ffi::AllocSetContextCreateInternal(
-                    pg_sys::CurrentMemoryContext,
-                    c"timescale_compat row".as_ptr(),
-                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
-                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
-                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-                );
+                columns.prepare_row();
             }
             columns
+        }
+    }
+
+    /// Prepares to fill a slot for the result of a plan, of whose columns `places` tells which of the scan tuple they are.
+    ///
+    /// # Safety
+    /// As [`Self::new`], but for the slot; its columns are columns of batches.
+    pub unsafe fn direct(
+        plan: *mut pg_sys::CustomScan,
+        slot: *mut pg_sys::TupleTableSlot,
+        layout: &Rc<Layout>,
+        chunk: pg_sys::TupleDesc,
+        places: &[usize],
+    ) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut columns = Self::empty(slot, layout, chunk);
+            let attributes = attributes(plan);
+            for (index, place) in places.iter().enumerate() {
+                columns.add(index, attributes[*place]);
+            }
+            columns
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::new`].
+    unsafe fn empty(slot: *mut pg_sys::TupleTableSlot, layout: &Rc<Layout>, chunk: pg_sys::TupleDesc) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
+            for index in 0..(*(*slot).tts_tupleDescriptor).natts as usize {
+                *nulls.add(index) = true;
+                *values.add(index) = pg_sys::Datum::null();
+            }
+            Self {
+                outputs: Vec::new(),
+                specials: Vec::new(),
+                values,
+                nulls,
+                layout: Rc::clone(layout),
+                chunk,
+                ctid: Box::default(),
+                context: std::ptr::null_mut(),
+                row_values: Vec::new(),
+                row_nulls: Vec::new(),
+                row: Vec::new(),
+                row_loaded: (0, 0),
+            }
+        }
+    }
+
+    /// Prepares to make whole rows.
+    ///
+    /// # Safety
+    /// As [`Self::new`].
+    unsafe fn prepare_row(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.context = ffi::AllocSetContextCreateInternal(
+                pg_sys::CurrentMemoryContext,
+                c"timescale_compat row".as_ptr(),
+                pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+            );
+            for number in 1..=(*self.chunk).natts {
+                let column = self.layout.column_of(number as i16);
+                self.row.extend(column.map(|column| Output::new(number as usize - 1, column)));
+                let (value, is_null) = if column.is_some() { (pg_sys::Datum::null(), true) } else { missing(self.chunk, number) };
+                self.row_values.push(value);
+                self.row_nulls.push(is_null);
+            }
         }
     }
 
@@ -211,6 +265,22 @@ impl Columns {
         }
     }
 
+    /// Writes a row of vectors that are loaded in `outputs`, a copy of [`Self::outputs`].
+    ///
+    /// # Safety
+    /// The vectors have this row.
+    #[inline]
+    pub unsafe fn put_row(&mut self, outputs: &[Output], row: usize) {
+        for output in outputs {
+            // SAFETY: the caller's promise; the slot has these columns.
+            unsafe {
+                let is_null = !output.validity.is_null() && *output.validity.add(row / 64) >> (row % 64) & 1 == 0;
+                *self.values.add(output.index) = pg_sys::Datum::from(*output.words.add(row));
+                *self.nulls.add(output.index) = is_null;
+            }
+        }
+    }
+
     /// Writes what is no column of a batch for a row of it.
     ///
     /// # Safety
@@ -257,17 +327,26 @@ impl Columns {
     unsafe fn whole_row(&mut self, batch: &mut BatchReader, row: usize) -> pg_sys::Datum {
         // SAFETY: the arrays have an element for each attribute of the chunk.
         unsafe {
-            batch.row(row, &mut self.row_values, &mut self.row_nulls);
-            for number in 1..=self.row_values.len() {
-                if self.layout.column_of(number as i16).is_none() {
-                    (self.row_values[number - 1], self.row_nulls[number - 1]) = missing(self.chunk, number as i32);
+            let (vector, index) = (row / VECTOR_ROWS, row % VECTOR_ROWS);
+            if self.row_loaded != (batch.serial(), vector) {
+                for output in &mut self.row {
+                    output.load(batch, vector);
                 }
+                self.row_loaded = (batch.serial(), vector);
+            }
+            for output in &self.row {
+                let value = output.value(index);
+                self.row_values[output.index] = value.unwrap_or(pg_sys::Datum::null());
+                self.row_nulls[output.index] = value.is_none();
             }
             raw::MemoryContextReset(self.context);
             let outer = pg_sys::CurrentMemoryContext;
             pg_sys::CurrentMemoryContext = self.context;
             let tuple = raw::heap_form_tuple(self.chunk, self.row_values.as_mut_ptr(), self.row_nulls.as_mut_ptr());
-            let datum = raw::heap_copy_tuple_as_datum(tuple, self.chunk);
+            // It has a Datum's header already, and no value of a batch lies elsewhere.
+            let header = (*tuple).t_data;
+            let is_whole = (*header).t_infomask & pg_sys::HEAP_HASEXTERNAL as u16 == 0;
+            let datum = if is_whole { pg_sys::Datum::from(header) } else { raw::heap_copy_tuple_as_datum(tuple, self.chunk) };
             pg_sys::CurrentMemoryContext = outer;
             datum
         }

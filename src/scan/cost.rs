@@ -37,11 +37,14 @@ pub struct Work<'a> {
 }
 
 /// Cost before the first row, and of all rows.
+#[derive(Debug, Clone, Copy)]
 pub struct Cost {
     /// Before the first row.
     pub startup: f64,
     /// All in all.
     pub total: f64,
+    /// Of that, finding batches.
+    pub visits: f64,
 }
 
 /// The cost of reading a chunk's batches.
@@ -51,7 +54,7 @@ pub struct Cost {
 pub unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, work: &Work) -> Cost {
     let batches = work.estimate.batches;
     if batches == 0.0 {
-        return Cost { startup: 0.0, total: 0.0 };
+        return Cost { startup: 0.0, total: 0.0, visits: 0.0 };
     }
     let rows_per_batch = work.estimate.rows / batches;
     // SAFETY: the caller's promise.
@@ -70,7 +73,8 @@ pub unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, w
     let operator = unsafe { pg_sys::cpu_operator_cost };
     let rows = rows_out * (EMIT + work.rest.len() as f64 * operator * 2.0);
     let startup = if by_index { 1.0 } else { 0.1 };
-    Cost { startup, total: startup + (visited * VISIT + conditions + output + rows) / work.processes }
+    let visits = visited * VISIT;
+    Cost { startup, total: startup + (visits + conditions + output + rows) / work.processes, visits }
 }
 
 /// How many batches can't be told to hold no row that is wanted, and whether the index finds them.
@@ -139,6 +143,8 @@ pub struct Ordered<'a> {
     pub columns: usize,
     /// Rows of the row part that have to be sorted.
     pub sorted_rows: f64,
+    /// The cost of finding batches, all of them before the first row.
+    pub visits: f64,
 }
 
 /// Looking for the next row among open batches, for each comparison.
@@ -177,8 +183,8 @@ pub unsafe fn add_order(root: *mut pg_sys::PlannerInfo, path: &mut pg_sys::Path,
         };
         let opening = open.clamp(1.0, batches) * (FETCH + 1024.0 * DECODE) * (work.order.columns.len() as f64);
         let sort = work.sorted_rows * work.sorted_rows.max(2.0).log2() * 2.0 * pg_sys::cpu_operator_cost;
-        path.startup_cost += batches * VISIT + opening + sort;
-        path.total_cost += batches * VISIT + opening + sort;
+        path.startup_cost += work.visits + opening + sort;
+        path.total_cost += opening + sort;
         if work.distinct > 0 {
             let firsts = groups(&work.order.columns[..work.distinct]).min(path.rows).max(1.0);
             let each = (work.columns as f64) * (FETCH + 1024.0 * DECODE) + VISIT;

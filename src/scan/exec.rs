@@ -24,13 +24,18 @@ use crate::columnar::row_id;
 use crate::custom::{Node, State};
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
-use crate::pg::{list, slot};
+use crate::pg::guard::boundary;
+use crate::pg::{list, node, slot};
 
 /// The node's state; what has destructors lies in a box of its own, which goes with the query's memory.
 #[derive(Clone, Copy)]
 pub struct ColumnarScan {
-    /// The columnar part; NULL if the chunk has none any more, or nothing is read.
+    /// The columnar part as it was when the node was made; NULL if the chunk has none any more, or nothing is read.
+    pub layout: *mut Rc<Layout>,
+    /// The columnar part; NULL before the first row is asked for.
     pub batches: *mut Batches,
+    /// The slot whose columns are those of batches as they are, so that they are written there at once; NULL if there is more to project.
+    direct: *mut pg_sys::TupleTableSlot,
     /// The columnar part in order; NULL if no order is wanted. Then `batches` are within.
     pub merge: *mut Merge,
     /// The row part in order, if the columnar part is read in order.
@@ -62,15 +67,15 @@ impl Node for ColumnarScan {
             if is_run {
                 ffi::PredicateLockRelation(chunk, (*estate).es_snapshot);
                 if let Some(layout) = layout::find((*chunk).rd_id) {
-                    begin_batches(state, estate, &layout)?;
+                    state.node.layout = keep(estate, layout);
                 }
             }
             state.node.is_count = (*plan).scan.plan.targetlist.is_null();
             begin_rows(state, estate, flags);
-            state.node.is_in_rows = state.node.batches.is_null();
-            if !state.node.merge.is_null() && !state.node.rows.is_null() {
-                let sorts = ints_of(plan).first().is_some_and(|flag| *flag != 0);
-                state.node.ordered = keep(estate, OrderedRows::new(state.node.rows, &*state.node.merge, sorts));
+            state.node.is_in_rows = state.node.layout.is_null();
+            // Scans that tell each other of their rows have to be told of a new start, too.
+            if ints_of(plan).len() > 1 {
+                open_batches(state)?;
             }
         }
         Ok(())
@@ -89,6 +94,9 @@ impl Node for ColumnarScan {
                 && let Some(row) = epq::substitute(state)
             {
                 return row;
+            }
+            if state.node.batches.is_null() && !state.node.layout.is_null() {
+                first(state);
             }
             if !state.node.merge.is_null() {
                 return ordered::next(state);
@@ -115,7 +123,7 @@ impl Node for ColumnarScan {
             if let Some(ordered) = state.node.ordered.as_mut() {
                 ordered.restart();
             }
-            state.node.is_in_rows = state.node.batches.is_null();
+            state.node.is_in_rows = state.node.layout.is_null();
             let rows = state.node.rows;
             if !rows.is_null() {
                 if !state.scan.ss.ps.chgParam.is_null() {
@@ -152,6 +160,7 @@ impl Node for ColumnarScan {
         // SAFETY: an initialised node.
         unsafe {
             let snapshot = (*state.scan.ss.ps.state).es_snapshot;
+            open_batches(state)?;
             Ok(state.node.batches.as_ref().map_or(0, |batches| batches.shared_size(snapshot)))
         }
     }
@@ -180,6 +189,7 @@ impl Node for ColumnarScan {
     unsafe fn join(state: &mut State<Self>, shared: *mut c_void) -> Result<()> {
         // SAFETY: an initialised node.
         unsafe {
+            open_batches(state)?;
             if let Some(batches) = state.node.batches.as_mut() {
                 batches.join(shared.cast());
             }
@@ -225,10 +235,35 @@ pub unsafe fn keep<T>(estate: *mut pg_sys::EState, value: T) -> *mut T {
     }
 }
 
-/// Prepares to read the columnar part.
+/// As [`open_batches`], when the first row is asked for.
 ///
 /// # Safety
-/// A node that the executor is initialising.
+/// As [`Node::next`].
+#[cold]
+unsafe fn first(state: &mut State<ColumnarScan>) {
+    // SAFETY: nothing with a destructor is pending.
+    unsafe { boundary(|| open_batches(state)) }
+}
+
+/// Prepares to read the columnar part, once: of many chunks that a plan has, few may be read before its rows suffice.
+///
+/// # Safety
+/// An initialised node.
+unsafe fn open_batches(state: &mut State<ColumnarScan>) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let estate = state.scan.ss.ps.state;
+        match state.node.layout.as_ref() {
+            Some(layout) if state.node.batches.is_null() => {
+                crate::pg::context::with_context((*estate).es_query_cxt, || begin_batches(state, estate, layout))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// # Safety
+/// As [`open_batches`], in the query's memory.
 unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::EState, layout: &Rc<Layout>) -> Result<()> {
     // SAFETY: the caller's promise; the chunk stays open.
     unsafe {
@@ -242,19 +277,27 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let (sorts, distinct) =
             order::from_list(list::pointers::<pg_sys::List>((*plan).custom_private).first().copied().unwrap_or_default());
         let keys: Vec<i16> = sorts.iter().map(|sort| sort.attribute).collect();
-        let columns = Columns::new(plan, slot, layout, desc, &keys);
+        let result = direct_slot(state, layout);
+        let columns = match &result {
+            Some((slot, places)) if sorts.is_empty() => Columns::direct(plan, *slot, layout, desc, places),
+            _ => Columns::new(plan, slot, layout, desc, &keys),
+        };
         let scan = BatchScan::open(layout, (*estate).es_snapshot);
         let econtext = ffi::CreateExprContext(estate);
         let mut batches = Batches::new(scan, BatchReader::new(Rc::clone(layout)), filter, columns, econtext);
         if let Some((by_vector, expressions)) = plan::sample(plan) {
             batches.sample = Some(Sample::new(by_vector, &expressions, &raw mut state.scan.ss.ps)?);
         }
+        state.node.direct = result.as_ref().map_or(std::ptr::null_mut(), |(slot, _)| *slot);
         if sorts.is_empty() {
             state.node.batches = keep(estate, batches);
             return Ok(());
         }
         let keys = Key::all(&sorts, &columns::attributes(plan), layout, (*desc).attrs.as_slice((*desc).natts as usize))?;
         let mut merge = Merge::new(batches, keys, distinct, (*estate).es_snapshot, slot);
+        if let Some((slot, places)) = result {
+            merge.write_to(slot, &places);
+        }
         if (*plan).scan.plan.qual.is_null()
             && let [_, high, low] = ints_of(plan)[..]
         {
@@ -262,8 +305,44 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         }
         state.node.merge = keep(estate, merge);
         state.node.batches = &raw mut (*state.node.merge).base;
+        if !state.node.rows.is_null() {
+            let sorts = ints_of(plan).first().is_some_and(|flag| *flag != 0);
+            state.node.ordered = keep(estate, OrderedRows::new(state.node.rows, &*state.node.merge, sorts));
+        }
     }
     Ok(())
+}
+
+/// The result slot, and for each of its columns which one of the scan tuple it is, if all of them are columns of batches as they are and
+/// no condition is left for rows.
+///
+/// # Safety
+/// An initialised node.
+unsafe fn direct_slot(state: &State<ColumnarScan>, layout: &Layout) -> Option<(*mut pg_sys::TupleTableSlot, Vec<usize>)> {
+    // SAFETY: a finished plan; without a target list there is nothing to write.
+    unsafe {
+        let ps = &state.scan.ss.ps;
+        let plan = ps.plan.cast::<pg_sys::CustomScan>();
+        let projection = ps.ps_ProjInfo.as_ref()?;
+        if !ps.qual.is_null() || (*plan).scan.plan.targetlist.is_null() {
+            return None;
+        }
+        let attributes = columns::attributes(plan);
+        let mut places = Vec::new();
+        for target in list::pointers::<pg_sys::TargetEntry>((*plan).scan.plan.targetlist) {
+            let var = (*target).expr.cast::<pg_sys::Var>();
+            if node::tag(var) != pg_sys::NodeTag::T_Var || (*var).varno != pg_sys::INDEX_VAR {
+                return None;
+            }
+            let place = ((*var).varattno as usize).checked_sub(1)?;
+            let attribute = *attributes.get(place)?;
+            if attribute <= 0 || layout.column_of(attribute).is_none() || places.contains(&place) {
+                return None;
+            }
+            places.push(place);
+        }
+        Some((projection.pi_state.resultslot, places))
+    }
 }
 
 /// Flags of the plan: see `plan`.
@@ -316,7 +395,8 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
     unsafe {
         let batches = &mut *state.node.batches;
         let ps = &mut state.scan.ss.ps;
-        let row = state.scan.ss.ss_ScanTupleSlot;
+        let direct = state.node.direct;
+        let row = if direct.is_null() { state.scan.ss.ss_ScanTupleSlot } else { direct };
         loop {
             if (*row).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0 {
                 slot::clear(row);
@@ -327,7 +407,7 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
             }
             stand(row);
             if ps.qual.is_null() {
-                if ps.ps_ProjInfo.is_null() {
+                if ps.ps_ProjInfo.is_null() || !direct.is_null() {
                     return row;
                 }
                 if state.node.is_count {

@@ -25,15 +25,17 @@ pub unsafe fn explain(state: &mut State<ColumnarScan>, ancestors: *mut pg_sys::L
         if !(*explain).analyze {
             return;
         }
-        let Some(batches) = state.node.batches.as_ref() else { return };
-        let counters = batches.counters;
+        if state.node.layout.is_null() {
+            return;
+        }
+        let counters = state.node.batches.as_ref().map(|batches| batches.counters).unwrap_or_default();
         let number =
             |label: &std::ffi::CStr, value: u64| ffi::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value as i64, explain);
         if !conditions.is_null() {
             number(c"Rows Removed by Vectorized Filter", counters.removed);
         }
         number(c"Batches Read", counters.read);
-        if counters.skipped > 0 {
+        if counters.skipped > 0 || (*explain).format != pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
             number(c"Batches Skipped", counters.skipped);
         }
     }

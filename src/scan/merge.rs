@@ -5,6 +5,7 @@
 //! sorted by PostgreSQL's tuplesort instead.
 
 mod heap;
+mod result;
 mod runs;
 mod sorted;
 
@@ -67,6 +68,10 @@ pub struct Merge {
     slot: *mut pg_sys::TupleTableSlot,
     /// The node's scan slot.
     target: *mut pg_sys::TupleTableSlot,
+    /// The result slot, if rows of open batches are written there at once.
+    result: *mut pg_sys::TupleTableSlot,
+    /// For each column of a run, which one of the result it is; beyond the result's columns if none.
+    places: Vec<usize>,
     /// Where runs and bounds live.
     context: pg_sys::MemoryContext,
     /// Copies of bounds; reset by a rescan.
@@ -132,6 +137,8 @@ impl Merge {
                 snapshot,
                 slot: ffi::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsBufferHeapTuple),
                 target,
+                result: std::ptr::null_mut(),
+                places: Vec::new(),
                 context: pg_sys::CurrentMemoryContext,
                 bounds_context: context(c"timescale_compat bounds"),
                 bounds: Vec::new(),

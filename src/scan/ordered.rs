@@ -162,6 +162,11 @@ pub unsafe fn next(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTableSl
                 slot::clear(empty);
                 return empty;
             }
+            if let Some(result) = merge.write() {
+                merge.take();
+                merge.used();
+                return result;
+            }
             slot::clear(scan);
             merge.fill();
             stand(scan);

@@ -1,13 +1,15 @@
 //! Paths: a chunk with a columnar part is read by ColumnarScan and nothing else, with the paths of its row part below it.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use pgrx::pg_sys::{self, NodeTag};
 
-use super::cost::{self, Work};
+use super::cost::{self, Cost, Work};
 use super::estimate::{self, Estimate};
 use super::order::{self, PathOrder, SortColumn};
-use super::{is_changed, params, plan, sample};
+use super::plan::{self, Split};
+use super::{is_changed, params, sample};
 use crate::columnar::layout::Layout;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::{ffi, list, node};
@@ -21,6 +23,10 @@ struct Chunk {
     estimate: Estimate,
     /// The columns that the row part hands on: those of the relation's target, each once.
     target: *mut pg_sys::PathTarget,
+    /// The relation's own conditions.
+    conditions: Split,
+    /// The cost of reading all that meet them, in one process.
+    cost: OnceCell<Cost>,
 }
 
 /// Makes the planner read both parts of a chunk: replaces what it would read the row part alone by. `bucket` is the column whose buckets
@@ -47,7 +53,8 @@ pub unsafe fn replace_paths(
                 .hint("Use TABLESAMPLE BERNOULLI or SYSTEM."));
         }
         let target = row_target(rel);
-        let chunk = Chunk { root, rel, layout, estimate, target };
+        let conditions = plan::split(&list::pointers((*rel).baserestrictinfo), (*rel).relid as i32, &layout);
+        let chunk = Chunk { root, rel, layout, estimate, target, conditions, cost: OnceCell::new() };
         if !sample.is_null() {
             chunk.sample();
             return Ok(());
@@ -96,13 +103,14 @@ unsafe fn row_target(rel: *mut pg_sys::RelOptInfo) -> *mut pg_sys::PathTarget {
     unsafe {
         let target = ffi::create_empty_pathtarget();
         let flags = pg_sys::PVC_RECURSE_PLACEHOLDERS as i32;
-        let mut found: *mut pg_sys::List = std::ptr::null_mut();
+        // Vars of one relation with one number are equal.
+        let mut found: Vec<*mut pg_sys::Var> = Vec::new();
         for var in list::pointers::<pg_sys::Var>(ffi::pull_var_clause((*(*rel).reltarget).exprs.cast(), flags)) {
-            if (*var).varno == (*rel).relid as i32 && !list::cells(found).iter().any(|known| ffi::equal(known.ptr_value, var.cast())) {
-                found = ffi::lappend(found, var.cast());
+            if (*var).varno == (*rel).relid as i32 && !found.iter().any(|known| (**known).varattno == (*var).varattno) {
+                found.push(var);
             }
         }
-        (*target).exprs = found;
+        (*target).exprs = list::from_pointers(found);
         (*target).width = (*(*rel).reltarget).width;
         target
     }
@@ -152,8 +160,8 @@ impl Chunk {
             let exact = row_paths.iter().copied().find(|path| ffi::bms_equal(outer(*path), source));
             let path = exact.unwrap_or_else(|| self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, source, 0)));
             let Some(child) = self.child(path, self.target) else { return };
-            let path = self.scan(info, child, 0).cast();
-            ffi::add_path(self.rel, path);
+            let (path, _) = self.scan(info, child, 0);
+            ffi::add_path(self.rel, path.cast());
         }
     }
 
@@ -167,7 +175,7 @@ impl Chunk {
             let Some(child) = self.child(path, self.target) else { return };
             (*rel).pathlist = std::ptr::null_mut();
             (*rel).partial_pathlist = std::ptr::null_mut();
-            let path = self.scan(info, child, 0);
+            let (path, _) = self.scan(info, child, 0);
             ffi::add_path(rel, path.cast());
         }
     }
@@ -182,7 +190,7 @@ impl Chunk {
             let Some(path) = sorted.or(plain.first().copied()) else { return };
             let Some(child) = self.child(path, self.target_with(&order.columns)) else { return };
             let distinct = order::distinct(self.root, order);
-            let path = self.scan(std::ptr::null_mut(), child, 0);
+            let (path, cost) = self.scan(std::ptr::null_mut(), child, 0);
             let work = cost::Ordered {
                 rel: self.rel,
                 layout: &self.layout,
@@ -191,6 +199,7 @@ impl Chunk {
                 distinct,
                 columns: list::cells((*self.target).exprs).len(),
                 sorted_rows: if sorted.is_some() { 0.0 } else { (*child).rows },
+                visits: cost.visits,
             };
             cost::add_order(self.root, &mut (*path).path, &work);
             (*path).path.pathkeys = order.pathkeys;
@@ -239,7 +248,7 @@ impl Chunk {
             let none = std::ptr::null_mut();
             let path = self.as_row_part(|root, rel| ffi::create_seqscan_path(root, rel, none, workers));
             let Some(child) = self.child(path, self.target) else { return };
-            let path = self.scan(none.cast(), child, workers);
+            let (path, _) = self.scan(none.cast(), child, workers);
             ffi::add_partial_path(self.rel, path.cast());
         }
     }
@@ -257,25 +266,24 @@ impl Chunk {
         }
     }
 
-    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path, workers: i32) -> *mut pg_sys::CustomPath {
+    /// A path, and the cost of reading batches in it.
+    unsafe fn scan(&self, info: *mut pg_sys::ParamPathInfo, child: *mut pg_sys::Path, workers: i32) -> (*mut pg_sys::CustomPath, Cost) {
         // SAFETY: a fresh node, and nodes of the running planner.
         unsafe {
             let rel = &*self.rel;
-            let joins = info.as_ref().map_or(std::ptr::null_mut(), |info| info.ppi_clauses);
-            let clauses: Vec<*mut pg_sys::RestrictInfo> =
-                list::pointers(rel.baserestrictinfo).into_iter().chain(list::pointers(joins)).collect();
-            let (filter, rest) = plan::split(&clauses, rel.relid as i32, &self.layout);
             let rows = info.as_ref().map_or(rel.rows, |info| info.ppi_rows);
-            let work = Work {
-                layout: &self.layout,
-                estimate: &self.estimate,
-                filter: &filter,
-                rest: &rest,
-                columns: list::cells((*self.target).exprs).len(),
-                processes: processes(workers),
-                selected: (rows / rel.tuples.max(1.0)).min(1.0),
+            let cost = if info.is_null() && workers == 0 {
+                *self.cost.get_or_init(|| self.cost(&self.conditions, rows, workers))
+            } else {
+                let joins = info.as_ref().map_or(std::ptr::null_mut(), |info| info.ppi_clauses);
+                if joins.is_null() {
+                    self.cost(&self.conditions, rows, workers)
+                } else {
+                    let clauses: Vec<*mut pg_sys::RestrictInfo> =
+                        list::pointers(rel.baserestrictinfo).into_iter().chain(list::pointers(joins)).collect();
+                    self.cost(&plan::split(&clauses, rel.relid as i32, &self.layout), rows, workers)
+                }
             };
-            let cost = cost::of(self.root, self.rel, &work);
             let path: *mut pg_sys::CustomPath = node::make_node(NodeTag::T_CustomPath);
             (*path).path.pathtype = NodeTag::T_CustomScan;
             (*path).path.parent = self.rel;
@@ -296,7 +304,24 @@ impl Chunk {
             (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
             (*path).custom_paths = list::from_pointers([child]);
             (*path).methods = plan::methods();
-            path
+            (path, cost)
+        }
+    }
+
+    /// The cost of reading batches with these conditions, which leave so many rows of both parts.
+    unsafe fn cost(&self, (filter, rest): &Split, rows: f64, workers: i32) -> Cost {
+        // SAFETY: nodes of the running planner.
+        unsafe {
+            let work = Work {
+                layout: &self.layout,
+                estimate: &self.estimate,
+                filter,
+                rest,
+                columns: list::cells((*self.target).exprs).len(),
+                processes: processes(workers),
+                selected: (rows / (*self.rel).tuples.max(1.0)).min(1.0),
+            };
+            cost::of(self.root, self.rel, &work)
         }
     }
 }

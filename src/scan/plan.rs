@@ -33,7 +33,7 @@ pub fn methods() -> *const pg_sys::CustomPathMethods {
 }
 
 /// Conditions for vectors, and conditions for rows.
-type Split = (Vec<*mut pg_sys::RestrictInfo>, Vec<*mut pg_sys::RestrictInfo>);
+pub type Split = (Vec<*mut pg_sys::RestrictInfo>, Vec<*mut pg_sys::RestrictInfo>);
 
 /// Divides conditions into those that are evaluated on vectors, before all others, and the rest. What may tell of rows that a condition
 /// of a lower security level hides stays behind that one. Conditions without columns are left out: a Result node evaluates them.

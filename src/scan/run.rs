@@ -8,6 +8,7 @@ use tsc_codec::VECTOR_ROWS;
 
 use super::columns::{Columns, Output};
 use super::key::{Key, compare_rows};
+use crate::columnar::blocks::Blocks;
 use crate::columnar::filter::{self, Filter, WORDS};
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
@@ -91,7 +92,10 @@ pub struct Run {
 
 impl Run {
     /// A run without a batch, in the current memory context.
-    pub fn new(layout: &Rc<Layout>, keys: &[Key], columns: &Columns) -> Self {
+    ///
+    /// # Safety
+    /// `blocks` is of the same chunk, and lives as long as the run.
+    pub unsafe fn new(layout: &Rc<Layout>, keys: &[Key], columns: &Columns, blocks: *mut Blocks) -> Self {
         // SAFETY: a context below the current one.
         let context = unsafe {
             ffi::AllocSetContextCreateInternal(
@@ -102,8 +106,11 @@ impl Run {
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
             )
         };
+        let mut reader = BatchReader::new(Rc::clone(layout));
+        // SAFETY: the caller's promise.
+        unsafe { reader.fetch_by(blocks) };
         Self {
-            reader: BatchReader::new(Rc::clone(layout)),
+            reader,
             key: vec![None; keys.len()],
             constant: 0,
             way: Way::Forward,
@@ -223,17 +230,52 @@ impl Run {
                 columns.put_specials(&mut self.reader, self.sorted.rows[row] as usize);
                 return;
             }
-            if self.loaded != self.vector {
-                for output in &mut self.outputs {
-                    output.load(&mut self.reader, self.vector);
-                }
-                self.loaded = self.vector;
-                self.measure();
-            }
-            for output in &self.outputs {
-                columns.put(output.index, output.value(self.row));
-            }
+            self.load();
+            columns.put_row(&self.outputs, self.row);
             columns.put_specials(&mut self.reader, self.vector * VECTOR_ROWS + self.row);
+        }
+    }
+
+    /// Writes the columns of the row that it stands on to arrays, each to its place, if it has one there.
+    ///
+    /// # Safety
+    /// After [`Self::advance`]; the arrays have those places, or the place is `usize::MAX`. May jump.
+    #[inline]
+    pub unsafe fn write(&mut self, values: *mut pg_sys::Datum, nulls: *mut bool, places: &[usize]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let put = |place: usize, value: Option<pg_sys::Datum>| {
+                if place != usize::MAX {
+                    *values.add(place) = value.unwrap_or(pg_sys::Datum::null());
+                    *nulls.add(place) = value.is_none();
+                }
+            };
+            if self.way == Way::Sorted {
+                let width = self.key.len() + self.outputs.len();
+                let row = self.sorted.order[self.sorted.next - 1] as usize;
+                let row = &self.sorted.values[row * width + self.key.len()..][..self.outputs.len()];
+                for (value, place) in row.iter().zip(places) {
+                    put(*place, *value);
+                }
+                return;
+            }
+            self.load();
+            for (output, place) in self.outputs.iter().zip(places) {
+                put(*place, output.value(self.row));
+            }
+        }
+    }
+
+    /// Decodes what is handed on of the vector that it stands on.
+    #[inline]
+    unsafe fn load(&mut self) {
+        if self.loaded != self.vector {
+            for output in &mut self.outputs {
+                // SAFETY: as for `fill`.
+                unsafe { output.load(&mut self.reader, self.vector) };
+            }
+            self.loaded = self.vector;
+            self.measure();
         }
     }
 

@@ -82,6 +82,16 @@ impl Column {
         self.push_valid();
     }
 
+    /// Adds words.
+    pub fn push_words(&mut self, words: impl ExactSizeIterator<Item = i64>) {
+        if self.validity.is_empty() {
+            self.rows += words.len();
+            self.words.extend(words);
+        } else {
+            words.for_each(|word| self.push_word(word));
+        }
+    }
+
     /// Adds a byte string. All of a column together are shorter than 4 GiB.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         self.data.extend_from_slice(bytes);

@@ -6,15 +6,16 @@ use tsc_codec::Column as Data;
 
 use super::columns::zone_of;
 use super::rewrite;
+use crate::catalog::columnar_chunk;
 use crate::columnar::builder::describe_values;
-use crate::columnar::image::Image;
 use crate::columnar::layout::{self, Column, Layout};
-use crate::columnar::order::Hash;
+use crate::columnar::order::has_bloom;
 use crate::columnar::part::indexed_columns;
 use crate::columnar::reader::BatchReader;
 use crate::columnar::value;
 use crate::pg::guard::guard;
 use crate::pg::relation::Relation;
+use crate::pg::table;
 use pgrx::pg_sys;
 
 /// Gives batches the bloom filters that they would get if they were written now.
@@ -24,6 +25,7 @@ pub fn refresh(relid: pg_sys::Oid) {
     if columns.is_empty() {
         return;
     }
+    note(relid, &columns);
     rewrite::batches(&layout, |batch| {
         let mut zone = zone_of(batch);
         let mut changed = false;
@@ -41,6 +43,18 @@ pub fn refresh(relid: pg_sys::Oid) {
     });
 }
 
+/// Enters columns into the catalog as having a filter.
+fn note(relid: pg_sys::Oid, columns: &[usize]) {
+    let Some(mut entry) = columnar_chunk::find(relid) else { return };
+    let fresh: Vec<usize> = columns.iter().copied().filter(|column| !entry.blooms.contains(column)).collect();
+    if !fresh.is_empty() {
+        entry.blooms.extend(fresh);
+        entry.blooms.sort_unstable();
+        columnar_chunk::put(&entry);
+        table::command_counter_increment();
+    }
+}
+
 /// Columns of the layout that a builder of batches would give a filter.
 fn wanting(layout: &Rc<Layout>) -> Vec<usize> {
     let chunk = Relation::open(layout.chunk, pg_sys::NoLock);
@@ -52,8 +66,7 @@ fn wanting(layout: &Rc<Layout>) -> Vec<usize> {
             && layout.key_of(*index).is_none()
             && column.length != 1
             && column.length != 2
-            && !matches!(column.image, Image::Text { .. })
-            && Hash::of(column.type_oid, column.collation).is_some()
+            && has_bloom(column)
     };
     (0..layout.columns.len()).filter(wants).collect()
 }

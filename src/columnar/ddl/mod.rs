@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod columns;
+pub mod extension;
 mod foreign_key;
 pub mod index;
 mod rewrite;

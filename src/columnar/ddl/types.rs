@@ -3,8 +3,8 @@
 use pgrx::pg_sys;
 
 use crate::catalog::columnar_chunk;
-use crate::columnar::image;
 use crate::columnar::layout::{self, Column};
+use crate::columnar::{image, type_parts};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::constraint::{self, Constraint};
 use crate::pg::relation::{Relation, optional_string, relation_name, type_name};
@@ -75,39 +75,6 @@ unsafe fn keeps_bytes(old: &Column, type_oid: pg_sys::Oid, typmod: i32) -> bool 
     }
 }
 
-/// True if values of a type hold values of another one, or are such.
-fn holds(type_oid: pg_sys::Oid, part: pg_sys::Oid) -> bool {
-    if type_oid == part {
-        return true;
-    }
-    let Some((kind, base, relation)) = describe(type_oid) else { return false };
-    // SAFETY: look-ups in the catalog; an element type is no array of the array.
-    unsafe {
-        let element = ffi::get_element_type(type_oid);
-        if element != pg_sys::InvalidOid {
-            return holds(element, part);
-        }
-        match kind {
-            b'd' => holds(base, part),
-            b'r' => holds(ffi::get_range_subtype(type_oid), part),
-            b'm' => holds(ffi::get_multirange_range(type_oid), part),
-            // Composite types can't hold themselves.
-            b'c' => Relation::try_open(relation, pg_sys::AccessShareLock).is_some_and(|relation| {
-                relation.attributes().iter().any(|attribute| !attribute.attisdropped && holds(attribute.atttypid, part))
-            }),
-            _ => false,
-        }
-    }
-}
-
-/// `typtype`, `typbasetype`, `typrelid`
-fn describe(type_oid: pg_sys::Oid) -> Option<(u8, pg_sys::Oid, pg_sys::Oid)> {
-    let tuple = CacheTuple::by_oid(pg_sys::SysCacheIdentifier::TYPEOID, type_oid)?;
-    // SAFETY: a row of pg_type.
-    let form = unsafe { tuple.form::<pg_sys::FormData_pg_type>() };
-    Some((form.typtype as u8, form.typbasetype, form.typrelid))
-}
-
 /// The chunks with batches that have columns whose values hold values of a type, with these columns' names.
 fn chunks_with(type_oid: pg_sys::Oid) -> Vec<(pg_sys::Oid, Vec<(String, pg_sys::Oid)>)> {
     let mut known: Vec<(pg_sys::Oid, bool)> = Vec::new();
@@ -115,7 +82,7 @@ fn chunks_with(type_oid: pg_sys::Oid) -> Vec<(pg_sys::Oid, Vec<(String, pg_sys::
         if let Some((_, holds)) = known.iter().find(|(known, _)| *known == other) {
             return *holds;
         }
-        let holds = holds(other, type_oid);
+        let holds = type_parts::find(other, &|part| part == type_oid).is_some();
         known.push((other, holds));
         holds
     };

@@ -32,7 +32,13 @@ pub unsafe fn of(conditions: &[Condition], met: &mut Vec<bool>, batch: &mut Batc
     met.clear();
     for condition in conditions {
         // SAFETY: the caller's promise.
-        let possible = unsafe { possible(condition, batch) };
+        let possible = unsafe {
+            match condition {
+                // Whether there are NULLs is asked for only where it would tell.
+                Condition::Compare(compare) => self::compare(compare, batch, |holds, fails| holds && !fails),
+                condition => possible(condition, batch),
+            }
+        };
         if !possible.holds {
             return Verdict::Nothing;
         }
@@ -74,7 +80,7 @@ unsafe fn possible(condition: &Condition, batch: &mut BatchReader) -> Possible {
                 let part = possible(part, batch);
                 Possible { holds: part.fails, fails: part.holds, null: part.null }
             }
-            Condition::Compare(compare) => self::compare(compare, batch),
+            Condition::Compare(compare) => self::compare(compare, batch, |holds, fails| holds != fails),
             Condition::In { compare, list } => membership(compare, list, batch),
             Condition::IsNull { column, negated } => {
                 let Some((nulls, rows)) = nulls(*column, batch) else { return ANY };
@@ -118,11 +124,8 @@ unsafe fn nulls(column: usize, batch: &mut BatchReader) -> Option<(usize, usize)
 /// # Safety
 /// As [`of`].
 unsafe fn bounds(column: usize, batch: &mut BatchReader) -> Option<(pg_sys::Datum, pg_sys::Datum)> {
-    if let Some(key) = batch.layout().key_of(column) {
-        let key = batch.layout().keys[key];
-        if let Some(bounds) = batch.attribute(key.min).zip(batch.attribute(key.max)) {
-            return Some(bounds);
-        }
+    if let Some(bounds) = key_bounds(column, batch) {
+        return Some(bounds);
     }
     // SAFETY: the caller's promise; the layout lives as long as the reader.
     unsafe {
@@ -153,18 +156,23 @@ impl Compare {
     }
 }
 
+/// The results of a comparison. `asks` says for which of them it matters whether there are NULLs: finding that out may take the zone map,
+/// which the bounds of keys don't. If it does not matter, there may be some.
+///
 /// # Safety
 /// As [`of`].
-unsafe fn compare(compare: &Compare, batch: &mut BatchReader) -> Possible {
+unsafe fn compare(compare: &Compare, batch: &mut BatchReader, asks: impl Fn(bool, bool) -> bool) -> Possible {
     let never = Possible { holds: false, fails: false, null: true };
     let Some(constant) = compare.constant.value else { return never };
     // SAFETY: the caller's promise.
     unsafe {
-        let null = match nulls(compare.column, batch) {
-            Some((nulls, rows)) if nulls == rows => return never,
-            Some((nulls, _)) => nulls > 0,
-            None => true,
-        };
+        let has_bounds = compare.has_bounds && key_bounds(compare.column, batch).is_some();
+        // With bounds there is a value.
+        let nulls = if has_bounds { None } else { nulls(compare.column, batch) };
+        if nulls.is_some_and(|(nulls, rows)| nulls == rows) {
+            return never;
+        }
+        let null = nulls.is_none_or(|(nulls, _)| nulls > 0);
         if !compare.has_bounds {
             return Possible { null, ..ANY };
         }
@@ -179,8 +187,30 @@ unsafe fn compare(compare: &Compare, batch: &mut BatchReader) -> Possible {
             Comparison::Less | Comparison::LessOrEqual => (compare.comparison.holds(low), !compare.comparison.holds(high)),
             Comparison::Greater | Comparison::GreaterOrEqual => (compare.comparison.holds(high), !compare.comparison.holds(low)),
         };
-        Possible { holds: holds && may_contain(compare, constant, batch), fails, null }
+        // A bound is the value of some row.
+        let is_bound = low == Ordering::Equal || high == Ordering::Equal;
+        let holds = holds && (is_bound || may_contain(compare, constant, batch));
+        let null = if has_bounds && asks(holds, fails) { may_be_null(compare.column, batch) } else { null };
+        Possible { holds, fails, null }
     }
+}
+
+/// # Safety
+/// As [`of`].
+unsafe fn may_be_null(column: usize, batch: &mut BatchReader) -> bool {
+    let layout = batch.layout();
+    if batch.is_single() && layout.key_of(column).is_some_and(|key| key < layout.segments) {
+        // All values are the same, and not NULL if that has bounds.
+        return key_bounds(column, batch).is_none();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { nulls(column, batch) }.is_none_or(|(nulls, _)| nulls > 0)
+}
+
+/// The bounds of a key, if its batch has them.
+fn key_bounds(column: usize, batch: &BatchReader) -> Option<(pg_sys::Datum, pg_sys::Datum)> {
+    let key = batch.layout().keys[batch.layout().key_of(column)?];
+    batch.attribute(key.min).zip(batch.attribute(key.max))
 }
 
 /// False if a bloom filter says that an equality can't hold.
@@ -207,7 +237,7 @@ unsafe fn membership(compare: &Compare, list: &List, batch: &mut BatchReader) ->
     }
     // SAFETY: the caller's promise.
     unsafe {
-        let null = nulls(compare.column, batch).is_none_or(|(nulls, _)| nulls > 0) || list.has_null;
+        let null = may_be_null(compare.column, batch) || list.has_null;
         if compare.is_native && matches!(compare.order, Order::Signed) {
             let Some((least, greatest)) = bounds(compare.column, batch) else { return ANY };
             let (least, greatest) = (least.value() as i64, greatest.value() as i64);

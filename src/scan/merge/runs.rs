@@ -31,11 +31,13 @@ impl Merge {
     }
 
     #[cold]
-    pub(super) unsafe fn new_run(&self) -> Box<Run> {
+    pub(super) unsafe fn new_run(&mut self) -> Box<Run> {
         // SAFETY: nothing with a destructor is pending.
         unsafe {
             boundary(|| {
-                Ok(crate::pg::context::with_context(self.context, || Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns))))
+                let blocks = &raw mut *self.base.blocks;
+                let run = || Box::new(Run::new(&self.base.layout, &self.keys, &self.base.columns, blocks));
+                Ok(crate::pg::context::with_context(self.context, run))
             })
         }
     }

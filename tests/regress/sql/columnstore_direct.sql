@@ -352,4 +352,28 @@ SELECT * FROM parts('p');
 
 DROP OWNED BY regress_direct;
 DROP ROLE regress_direct;
+
+-- By the table's option, whatever the settings; the planner learns of new chunks, which autovacuum leaves alone.
+RESET timescaledb.enable_direct_compress_copy;
+RESET timescaledb.enable_direct_compress_insert;
+CREATE TABLE opt (time timestamptz NOT NULL, host text, n int, v float8, note text) WITH (tsdb.hypertable, tsdb.partition_column = 'time', tsdb.chunk_interval = '6 hours', tsdb.segmentby = 'host', tsdb.direct_compress);
+SELECT direct_compress FROM _timescaledb_config.columnstore WHERE hypertable_id = (SELECT id FROM _timescaledb_config.hypertable WHERE relid = 'opt'::regclass);
+COPY opt FROM 'columnstore_direct.tsv';
+SELECT * FROM parts('opt');
+SELECT attname, n_distinct FROM pg_stats WHERE tablename = (SELECT relname FROM show_chunks('opt') c JOIN pg_class k ON k.oid = c LIMIT 1) AND attname IN ('host', 'note') ORDER BY 1;
+SELECT DISTINCT reloptions FROM pg_class WHERE oid IN (SELECT show_chunks('opt'));
+INSERT INTO opt SELECT time + interval '3 days', host, n, v, note FROM opt;
+SELECT * FROM parts('opt');
+-- A row of its own takes the usual way.
+INSERT INTO opt VALUES ('2026-01-01', 'host_0', -1);
+SELECT * FROM parts('opt');
+ALTER TABLE opt RESET (timescaledb.direct_compress);
+INSERT INTO opt SELECT time + interval '6 days', host, n, v, note FROM opt;
+SELECT * FROM parts('opt');
+ALTER TABLE opt SET (timescaledb.direct_compress = true);
+ALTER TABLE opt SET (timescaledb.direct_compress = 'off');
+ALTER TABLE opt SET (timescaledb.direct_compress = 2);
+COPY opt FROM 'columnstore_direct.tsv';
+SELECT * FROM parts('opt');
+DROP TABLE opt;
 COPY (SELECT) TO PROGRAM 'rm columnstore_direct.tsv';

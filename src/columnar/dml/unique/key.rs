@@ -115,6 +115,12 @@ impl Key {
         }
     }
 
+    /// The value of a column in a key; None if it is NULL, or no column of the key.
+    pub fn value_of(&self, attribute: i16, values: &Values) -> Option<pg_sys::Datum> {
+        let at = self.parts.iter().position(|part| part.attribute == attribute)?;
+        (!values.nulls[at]).then_some(values.datums[at])
+    }
+
     /// Whether two keys are the same one to the index.
     ///
     /// # Safety

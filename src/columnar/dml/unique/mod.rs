@@ -8,6 +8,7 @@
 //! into the batches.
 
 mod key;
+mod open;
 mod search;
 pub mod trigger;
 

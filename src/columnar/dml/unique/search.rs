@@ -4,13 +4,15 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use super::Known;
 use super::key::{self, Key, Values};
+use super::open::{OpenBatch, OpenBatches};
+use super::{Known, KnownKey, Range};
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::dml::move_batch::{Mover, Taken, cannot_serialize};
 use crate::columnar::filter::{Verdict, WORDS};
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
+use crate::columnar::value;
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::guard;
@@ -27,6 +29,9 @@ pub struct Search {
     estate: *mut pg_sys::EState,
     /// For the filters.
     econtext: *mut pg_sys::ExprContext,
+    open: OpenBatches,
+    /// Of each key, what rows of a batch are ordered by, if the key has it and it is passed by value.
+    ordered: Vec<Option<Range>>,
     keys: Vec<Option<Key>>,
     indexes: Vec<pg_sys::Oid>,
     /// Generated columns (attribute numbers) with their expressions.
@@ -68,6 +73,8 @@ impl Search {
                     desc: ffi::CreateTupleDescCopy((*chunk).rd_att),
                     estate,
                     econtext: ffi::CreateExprContext(estate),
+                    open: OpenBatches::new(Rc::clone(&known.layout), context),
+                    ordered: known.keys.iter().map(|key| ordered(&known.layout, key)).collect(),
                     keys: known.keys.iter().map(|_| None).collect(),
                     indexes: known.keys.iter().map(|key| key.index).collect(),
                     generated: key::generated(chunk).into_iter().map(prepare).collect(),
@@ -91,7 +98,7 @@ impl Search {
     pub unsafe fn run(&mut self, number: usize, row: *mut pg_sys::TupleTableSlot) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe {
-            let estate = self.estate;
+            let (estate, ordered) = (self.estate, self.ordered[number]);
             let mut key = match self.keys[number].take() {
                 Some(key) => key,
                 None => context::with_context(self.context, || Key::new(self.indexes[number], &self.layout, estate)),
@@ -99,7 +106,7 @@ impl Search {
             let found = context::with_temporary(|| {
                 let row = if key.uses(self.generated.iter().map(|(attribute, _)| *attribute)) { self.with_generated(row) } else { row };
                 match guard(|| key.of(row, estate)) {
-                    Some(values) => self.look(&mut key, &values),
+                    Some(values) => self.look(&mut key, &values, ordered),
                     None => Ok(()),
                 }
             });
@@ -141,10 +148,10 @@ impl Search {
 
     /// # Safety
     /// As [`Self::run`].
-    unsafe fn look(&mut self, key: &mut Key, values: &Values) -> Result<()> {
+    unsafe fn look(&mut self, key: &mut Key, values: &Values, ordered: Option<Range>) -> Result<()> {
         loop {
             // SAFETY: the caller's promise.
-            match unsafe { self.look_once(key, values) }? {
+            match unsafe { self.look_once(key, values, ordered) }? {
                 Found::Nothing => return Ok(()),
                 Found::Again => {}
                 Found::Wait(transaction, mut tid) => {
@@ -160,7 +167,7 @@ impl Search {
 
     /// # Safety
     /// As [`Self::run`].
-    unsafe fn look_once(&mut self, key: &mut Key, values: &Values) -> Result<Found> {
+    unsafe fn look_once(&mut self, key: &mut Key, values: &Values, ordered: Option<Range>) -> Result<Found> {
         // What is committed now, what this transaction has done, and what others are deleting.
         let mut dirty = pg_sys::SnapshotData { snapshot_type: pg_sys::SnapshotType::SNAPSHOT_DIRTY, ..Default::default() };
         let dirty = &raw mut dirty;
@@ -172,18 +179,24 @@ impl Search {
             let filter = context::with_context(context, || key.filter(values, &layout, desc, econtext));
             key.filter_mut(filter).prepare(econtext);
             let mut scan = BatchScan::open(&layout, dirty);
-            let mut batch = BatchReader::new(Rc::clone(&layout));
             let slot = Virtual::of(desc);
             scan.start(&layout, key.filter_mut(filter));
             let mut found = Found::Nothing;
-            while guard(|| scan.next(key.filter_mut(filter), &mut batch)) {
+            loop {
+                let row = guard(|| scan.next_row(key.filter_mut(filter), Rc::as_ptr(&layout)));
+                if row.is_null() {
+                    break;
+                }
                 let others = [(*dirty).xmin, (*dirty).xmax].into_iter().find(|xid| *xid != pg_sys::InvalidTransactionId);
-                if !guard(|| self.holds(key, filter, values, &mut batch, slot)) {
+                let (open, estate) = (&mut self.open, self.estate);
+                let batch = open.turn_to(row, (*scan.relation()).rd_att);
+                if !guard(|| holds(estate, key, filter, (values, ordered), batch, slot)) {
                     continue;
                 }
+                let batch = &mut batch.reader;
                 found = match others {
                     Some(transaction) => Found::Wait(transaction, batch.tid()),
-                    None => self.take(&mut batch)?,
+                    None => take(&layout, batch)?,
                 };
                 break;
             }
@@ -191,53 +204,72 @@ impl Search {
             Ok(found)
         }
     }
+}
 
-    /// Whether a batch has a row with the key.
-    ///
-    /// # Safety
-    /// As [`Self::run`]. May jump.
-    unsafe fn holds(&mut self, key: &mut Key, filter: usize, values: &Values, batch: &mut BatchReader, slot: Virtual) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if key.filter_mut(filter).check(batch) == Verdict::Nothing {
-                return false;
+/// What the rows of a batch are ordered by, if it bounds a key.
+fn ordered(layout: &Layout, key: &KnownKey) -> Option<Range> {
+    let first = &layout.columns[layout.keys.get(layout.segments)?.column];
+    key.ranges.iter().find(|range| range.attribute == first.attribute).copied()
+}
+
+/// Whether a batch has a row with the key.
+///
+/// # Safety
+/// As [`Search::run`]. May jump.
+unsafe fn holds(
+    estate: *mut pg_sys::EState,
+    key: &mut Key,
+    filter: usize,
+    (values, ordered): (&Values, Option<Range>),
+    batch: &mut OpenBatch,
+    slot: Virtual,
+) -> bool {
+    let ordered =
+        ordered.and_then(|range| key.value_of(range.attribute, values).map(|value| (range, value::canonical(value, range.length))));
+    // SAFETY: the caller's promise.
+    unsafe {
+        if key.filter_mut(filter).check(&mut batch.reader) == Verdict::Nothing {
+            return false;
+        }
+        for vector in 0..batch.reader.vectors() {
+            if ordered.is_some_and(|(range, value)| !batch.may_hold(vector, &range, value)) {
+                continue;
             }
-            for vector in 0..batch.vectors() {
-                let mut selection = [0; WORDS];
-                if key.filter_mut(filter).select(batch, vector, &mut selection) == 0 {
+            let batch = &mut batch.reader;
+            let mut selection = [0; WORDS];
+            if key.filter_mut(filter).select(batch, vector, &mut selection) == 0 {
+                continue;
+            }
+            for row in 0..batch.vector_rows(vector) {
+                if selection[row / 64] >> (row % 64) & 1 == 0 {
                     continue;
                 }
-                for row in 0..batch.vector_rows(vector) {
-                    if selection[row / 64] >> (row % 64) & 1 == 0 {
-                        continue;
-                    }
-                    let stored = key.fill(batch, vector * tsc_codec::VECTOR_ROWS + row, slot);
-                    if let Some(other) = key.of(stored, self.estate)
-                        && key.equal(values, &other)
-                    {
-                        return true;
-                    }
+                let stored = key.fill(batch, vector * tsc_codec::VECTOR_ROWS + row, slot);
+                if let Some(other) = key.of(stored, estate)
+                    && key.equal(values, &other)
+                {
+                    return true;
                 }
             }
-            false
         }
+        false
     }
+}
 
-    /// Moves a batch, by the statement's command: its snapshot does not see the rows, but goes on to see the batch.
-    ///
-    /// # Safety
-    /// An open batch of the chunk.
-    unsafe fn take(&self, batch: &mut BatchReader) -> Result<Found> {
-        // SAFETY: a trigger runs with a snapshot.
-        unsafe {
-            let statement = ffi::GetActiveSnapshot();
-            let mut mover = Mover::new(&self.layout, (*statement).curcid, pg_sys::LockWaitPolicy::LockWaitBlock, std::ptr::null_mut());
-            if snapshot::is_fixed() && !mover.is_visible(batch.tid(), statement) {
-                return Err(cannot_serialize());
-            }
-            let taken = mover.take(batch)?;
-            mover.end();
-            Ok(if taken == Taken::Gone { Found::Again } else { Found::Nothing })
+/// Moves a batch, by the statement's command: its snapshot does not see the rows, but goes on to see the batch.
+///
+/// # Safety
+/// An open batch of the chunk.
+unsafe fn take(layout: &Rc<Layout>, batch: &mut BatchReader) -> Result<Found> {
+    // SAFETY: a trigger runs with a snapshot.
+    unsafe {
+        let statement = ffi::GetActiveSnapshot();
+        let mut mover = Mover::new(layout, (*statement).curcid, pg_sys::LockWaitPolicy::LockWaitBlock, std::ptr::null_mut());
+        if snapshot::is_fixed() && !mover.is_visible(batch.tid(), statement) {
+            return Err(cannot_serialize());
         }
+        let taken = mover.take(batch)?;
+        mover.end();
+        Ok(if taken == Taken::Gone { Found::Again } else { Found::Nothing })
     }
 }

@@ -43,6 +43,18 @@ pub fn remove(chunk: &Relation) {
     }
 }
 
+/// True if no other trigger is called BEFORE INSERT FOR EACH ROW.
+pub fn is_alone(triggers: &pg_sys::TriggerDesc) -> bool {
+    let wanted = pg_sys::TRIGGER_TYPE_ROW | pg_sys::TRIGGER_TYPE_BEFORE | pg_sys::TRIGGER_TYPE_INSERT;
+    // SAFETY: as many elements, with names.
+    unsafe {
+        (0..triggers.numtriggers as usize).map(|index| &*triggers.triggers.add(index)).all(|trigger| {
+            let is_called = trigger.tgtype as u32 & wanted == wanted;
+            !is_called || std::ffi::CStr::from_ptr(trigger.tgname).to_bytes() == NAME.as_bytes()
+        })
+    }
+}
+
 fn has_unique_key(chunk: &Relation) -> bool {
     chunk.index_oids().into_iter().any(|oid| {
         let index = Relation::open(oid, pg_sys::AccessShareLock);
