@@ -1,6 +1,15 @@
--- What scripts written for TimescaleDB call around a restore. Here a dump restores as any other; the calls are accepted.
-CREATE FUNCTION timescaledb_pre_restore() RETURNS boolean LANGUAGE sql RETURN true;
-CREATE FUNCTION timescaledb_post_restore() RETURNS boolean LANGUAGE sql RETURN true;
+-- What scripts written for TimescaleDB call around a restore. Here a dump restores as any other; but jobs can be kept from running
+-- until a long one is done.
+CREATE FUNCTION timescaledb_pre_restore() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET timescaledb.restoring = on', current_database());
+    RETURN _timescaledb_functions.restart_background_workers();
+END $$;
+CREATE FUNCTION timescaledb_post_restore() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I RESET timescaledb.restoring', current_database());
+    RETURN _timescaledb_functions.restart_background_workers();
+END $$;
 
 -- Nothing is collected, and nothing is sent.
 CREATE FUNCTION get_telemetry_report() RETURNS jsonb LANGUAGE sql STABLE
@@ -11,12 +20,13 @@ CREATE FUNCTION get_telemetry_report() RETURNS jsonb LANGUAGE sql STABLE
         'extension_version', (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescale_compat'),
         'postgresql_version', pg_catalog.current_setting('server_version'));
 
+-- The processes that run this database's jobs. Stopped, they stay so until they are started or the server is.
 CREATE FUNCTION _timescaledb_functions.start_background_workers()
-    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_background_workers' LANGUAGE c VOLATILE;
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_start_background_workers' LANGUAGE c VOLATILE;
 CREATE FUNCTION _timescaledb_functions.stop_background_workers()
-    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_background_workers' LANGUAGE c VOLATILE;
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_stop_background_workers' LANGUAGE c VOLATILE;
 CREATE FUNCTION _timescaledb_functions.restart_background_workers()
-    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_background_workers' LANGUAGE c VOLATILE;
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_restart_background_workers' LANGUAGE c VOLATILE;
 
 CREATE FUNCTION _timescaledb_functions.tsl_loaded() RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true;
 

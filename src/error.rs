@@ -89,6 +89,11 @@ impl SqlState {
     pub fn packed(self) -> i32 {
         self.0.bytes().take(5).enumerate().fold(0, |code, (i, c)| code | ((i32::from(c) - i32::from(b'0')) & 0x3F) << (6 * i))
     }
+
+    /// The five characters of a packed SQLSTATE.
+    pub fn unpack(code: i32) -> String {
+        (0..5).map(|i| char::from(((code >> (6 * i)) & 0x3F) as u8 + b'0')).collect()
+    }
 }
 
 /// An error or a message for the client: SQLSTATE, message (lower case, no full stop), and perhaps detail and hint (sentences).
@@ -142,5 +147,6 @@ mod tests {
         // ERRCODE_FEATURE_NOT_SUPPORTED and ERRCODE_INSUFFICIENT_PRIVILEGE of utils/errcodes.h
         assert_eq!(SqlState("0A000").packed(), 1088);
         assert_eq!(SqlState("42501").packed(), 16_797_828);
+        assert_eq!(SqlState::unpack(SqlState("TS001").packed()), "TS001");
     }
 }

@@ -15,10 +15,15 @@ static ENABLE_DML_DECOMPRESSION: GucSetting<bool> = GucSetting::<bool>::new(true
 static ENABLE_NOW_CONSTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_OPTIMIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_QUAL_PROPAGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
+static BGW_LAUNCHER_POLL_TIME: GucSetting<i32> = GucSetting::<i32>::new(60_000);
+static ENABLE_JOB_EXECUTION_LOGGING: GucSetting<bool> = GucSetting::<bool>::new(false);
+static MAX_BACKGROUND_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(16);
+static RESTORING: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_TUPLES_DECOMPRESSED_PER_DML_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(100_000);
 
 /// Defines the settings; once, from `_PG_init`.
 pub fn init() {
+    define_jobs();
     GucRegistry::define_string_guc(
         c"timescaledb.default_chunk_time_interval",
         c"Length of the chunks of new hypertables",
@@ -117,6 +122,66 @@ pub fn init() {
         GucContext::Userset,
         GucFlags::default(),
     );
+}
+
+/// Settings of jobs and the processes that run them.
+fn define_jobs() {
+    GucRegistry::define_int_guc(
+        c"timescaledb.bgw_launcher_poll_time",
+        c"Longest time between two looks at which databases there are",
+        c"New databases with the extension are noticed at once; this bounds what goes unnoticed.",
+        &BGW_LAUNCHER_POLL_TIME,
+        10,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_job_execution_logging",
+        c"Keep runs of jobs that succeeded in the history, too",
+        c"Runs that failed are always kept.",
+        &ENABLE_JOB_EXECUTION_LOGGING,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"timescaledb.max_background_workers",
+        c"Most processes that run jobs, one per database for its schedule among them",
+        c"They count towards max_worker_processes, which must leave room for them. 0: jobs do not run by themselves.",
+        &MAX_BACKGROUND_WORKERS,
+        0,
+        1000,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.restoring",
+        c"The database is being restored: its jobs wait",
+        c"Set for the database by timescaledb_pre_restore().",
+        &RESTORING,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+/// The longest time in milliseconds between two looks of the launcher.
+pub fn bgw_launcher_poll_time() -> u64 {
+    BGW_LAUNCHER_POLL_TIME.get().unsigned_abs().into()
+}
+
+/// Whether runs that succeeded are kept in the history.
+pub fn enable_job_execution_logging() -> bool {
+    ENABLE_JOB_EXECUTION_LOGGING.get()
+}
+
+/// Most processes that run jobs.
+pub fn max_background_workers() -> usize {
+    MAX_BACKGROUND_WORKERS.get().unsigned_abs() as usize
+}
+
+/// Whether jobs wait for a restore.
+pub fn restoring() -> bool {
+    RESTORING.get()
 }
 
 /// Whether COPY may write straight into columns.

@@ -12,6 +12,7 @@ pub mod guc;
 pub mod hooks;
 pub mod hypertable;
 pub mod ingest;
+pub mod jobs;
 #[macro_use]
 pub mod pg;
 mod functions;
@@ -32,6 +33,7 @@ pub extern "C-unwind" fn _PG_init() {
         columnar::layout::init();
         planner::init();
         hooks::install();
+        jobs::init();
     } else {
         error::Error::new(error::SqlState::NOT_IN_PREREQUISITE_STATE, "timescale_compat must be loaded through shared_preload_libraries")
             .detail("The extension creates chunks from within PostgreSQL's executor, so the server must load it at start.")

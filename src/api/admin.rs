@@ -3,17 +3,7 @@
 use pgrx::pg_sys;
 
 use crate::error::{Error, SqlState};
-use crate::pg::guard;
 use crate::sql_function;
-
-sql_function!(
-    /// `_timescaledb_functions.start_background_workers()` and its like: there is nothing to start or stop.
-    tsc_background_workers,
-    |_args| -> bool {
-        guard::notice("this database has no background workers");
-        Ok(Some(true))
-    }
-);
 
 sql_function!(
     /// `enable_chunk_skipping` and `disable_chunk_skipping`

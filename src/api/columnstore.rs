@@ -2,7 +2,7 @@
 
 use pgrx::{IntoDatum, PgLogLevel, pg_sys};
 
-use crate::columnar::{batch_table, compress, decompress};
+use crate::columnar::{batch_table, compress, decompress, roll_up};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::fcinfo::Args;
 use crate::pg::guard::guard;
@@ -36,7 +36,7 @@ sql_function!(
     |args| -> pg_sys::Datum {
         let chunk = chunk_arg(args)?;
         compress::compress(chunk, args.get_or(1, true), args.get_or(2, false))?;
-        Ok(result(args, chunk))
+        Ok(result(args, roll_up::run(chunk)?))
     }
 );
 

@@ -9,6 +9,7 @@ mod chunk_change;
 mod columnstore;
 mod columnstore_stats;
 mod hypertable;
+mod jobs;
 mod replication;
 mod size;
 mod tablespace;
@@ -22,6 +23,9 @@ extension_sql_file!("../../sql/functions_columnstore_stats.sql", name = "functio
 extension_sql_file!("../../sql/functions_size.sql", name = "functions_size", requires = ["functions_chunk"]);
 extension_sql_file!("../../sql/functions_tablespace.sql", name = "functions_tablespace", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_admin.sql", name = "functions_admin", requires = ["functions_hypertable"]);
+extension_sql_file!("../../sql/jobs.sql", name = "jobs", requires = ["catalog", "views"]);
+extension_sql_file!("../../sql/functions_jobs.sql", name = "functions_jobs", requires = ["jobs"]);
+extension_sql_file!("../../sql/views_jobs.sql", name = "views_jobs", requires = ["functions_jobs"]);
 extension_sql_file!("../../sql/functions_replication.sql", name = "functions_replication", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);

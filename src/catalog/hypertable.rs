@@ -98,9 +98,9 @@ pub fn rename_schema(from: &str, to: &str) {
     table::command_counter_increment();
 }
 
-/// Removes what the catalog holds of a relation that is being dropped, if it is a hypertable. Returns whether it was one.
-pub fn delete(relid: pg_sys::Oid) -> bool {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return false };
+/// Removes what the catalog holds of a relation that is being dropped, if it is a hypertable. Returns its id.
+pub fn delete(relid: pg_sys::Oid) -> Option<i32> {
+    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return None };
     let rows = table.scan(Some("hypertable_relid_key"), &[Key::Oid(2, relid)]);
     for row in &rows {
         if let Some(id) = row.get::<i32>(0) {
@@ -114,5 +114,5 @@ pub fn delete(relid: pg_sys::Oid) -> bool {
     if !rows.is_empty() {
         cache::forget(relid);
     }
-    !rows.is_empty()
+    rows.first().and_then(|row| row.get(0))
 }

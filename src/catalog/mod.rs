@@ -8,4 +8,7 @@ pub mod columnar_chunk;
 pub mod columnstore;
 pub mod dimension;
 pub mod hypertable;
+pub mod job;
+pub mod job_history;
+pub mod job_stat;
 pub mod tablespace;

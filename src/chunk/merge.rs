@@ -28,7 +28,8 @@ pub fn merge(relids: &[pg_sys::Oid]) -> Result<()> {
     let (axis, _) = slice::time_axis(&first.hypertable)?;
     context::with_temporary(|| {
         move_rows(keep, rest);
-        drop_slices(rest)?;
+        let dropped = rest.iter().map(|slice| (slice.table, slice.chunks.iter().map(|chunk| chunk.relid).collect()));
+        drop_slices(&dropped.collect::<Vec<_>>())?;
         let bound = partition::range_bound(axis, first.hypertable.time().type_oid, merged);
         partition_change::set_bound(&root, keep.table, bound);
         Ok(())
@@ -120,16 +121,16 @@ fn move_rows(keep: &LockedSlice, rest: &[LockedSlice]) {
     }
 }
 
-/// Drops slices whose rows were moved away.
-fn drop_slices(slices: &[LockedSlice]) -> Result<()> {
-    for slice in slices {
-        partition_change::release_references(&references(slice.table)?);
-        for chunk in &slice.chunks {
-            chunk_catalog::delete(chunk.relid);
+/// Drops partitions with their chunks, whose rows were moved away. AccessExclusiveLock is held on all of them.
+pub fn drop_slices(slices: &[(pg_sys::Oid, Vec<pg_sys::Oid>)]) -> Result<()> {
+    for (table, chunks) in slices {
+        partition_change::release_references(&references(*table)?);
+        for chunk in chunks {
+            chunk_catalog::delete(*chunk);
         }
     }
     table::command_counter_increment();
-    partition_change::drop_tables(&slices.iter().map(|slice| slice.table).collect::<Vec<_>>());
+    partition_change::drop_tables(&slices.iter().map(|(table, _)| *table).collect::<Vec<_>>());
     Ok(())
 }
 

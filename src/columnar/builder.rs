@@ -320,18 +320,20 @@ impl Building {
     fn float_bounds(&self, bounds: &mut Bounds, read: impl Fn(i64) -> f64) {
         let words = &self.batch.words;
         let Some(first) = words.first() else { return };
-        let (mut least, mut greatest) = ((0, read(*first)), (0, read(*first)));
-        for (index, word) in words.iter().enumerate() {
-            let value = read(*word);
-            if order_floats(value, least.1) == Ordering::Less {
-                least = (index, value);
-            }
-            if order_floats(value, greatest.1) == Ordering::Greater {
-                greatest = (index, value);
-            }
+        // The order of numbers is the processor's own; where the least and the greatest are can be asked afterwards.
+        let extremes = words.iter().map(|word| read(*word)).try_fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| {
+            (!value.is_nan()).then_some((if value < least { value } else { least }, if value > greatest { value } else { greatest }))
+        });
+        if let Some((least, greatest)) = extremes {
+            bounds.least = words.iter().position(|word| read(*word) == least);
+            bounds.greatest = words.iter().position(|word| read(*word) == greatest);
+        } else {
+            let places = || (0..words.len()).map(|index| (index, read(words[index])));
+            // The first of equal ones: `max_by` would give the last.
+            let compare = |one: &(usize, f64), other: &(usize, f64)| order_floats(one.1, other.1);
+            bounds.least = places().min_by(compare).map(|place| place.0);
+            bounds.greatest = places().min_by(|one, other| compare(other, one)).map(|place| place.0);
         }
-        bounds.least = Some(least.0);
-        bounds.greatest = Some(greatest.0);
         // Equal numbers may have different images (0 and -0), so the words tell whether there is but one.
         bounds.runs += if words.iter().all(|word| word == first) { 1 } else { 2 };
     }

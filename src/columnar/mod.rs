@@ -21,6 +21,7 @@ pub mod layout;
 pub mod order;
 pub mod part;
 pub mod reader;
+pub mod roll_up;
 pub mod row_id;
 pub mod row_order;
 pub mod row_sorter;

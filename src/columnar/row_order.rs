@@ -132,6 +132,50 @@ struct Run {
     end: usize,
 }
 
+/// Room for as many entries as are sorted at once. It is palloc'd: there may be a great many.
+struct Scratch {
+    context: pg_sys::MemoryContext,
+    entries: *mut Entry,
+    length: usize,
+}
+
+impl Scratch {
+    /// Sorts entries; `precedes` may jump.
+    fn sort(&mut self, entries: &mut [Entry], mut precedes: impl FnMut(&Entry, &Entry) -> bool) {
+        // SAFETY: room for as many entries; only references are on the frames that an ERROR jumps over.
+        unsafe {
+            if self.length < entries.len() {
+                self.free();
+                self.entries = ffi::MemoryContextAllocHuge(self.context, std::mem::size_of_val(entries)).cast();
+                self.length = entries.len();
+                self.entries.write_bytes(0, self.length);
+            }
+            let spare = std::slice::from_raw_parts_mut(self.entries, entries.len());
+            guard(|| stable_sort::sort(entries, spare, &mut precedes));
+        }
+    }
+
+    fn free(&mut self) {
+        if self.length > 0 {
+            self.length = 0;
+            // SAFETY: made by `sort`.
+            unsafe { ffi::pfree(self.entries.cast()) };
+        }
+    }
+}
+
+/// # Safety
+/// May jump.
+#[inline]
+unsafe fn check_for_interrupts() {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if pg_sys::InterruptPending != 0 {
+            raw::ProcessInterrupts();
+        }
+    }
+}
+
 /// Rows in the order of batches.
 pub struct SortedRows {
     store: RowStore,
@@ -184,31 +228,27 @@ impl SortedRows {
         // A segmentby column is the same in all rows of a run.
         let columns: Vec<&OrderColumn> =
             all.iter().skip(usize::from(is_exact)).filter(|column| !matches!(column.cell, Cell::Segment(_))).collect();
-        let mut scratch = Vec::new();
+        // SAFETY: reads a variable.
+        let context = unsafe { pg_sys::CurrentMemoryContext };
+        let mut scratch = Scratch { context, entries: std::ptr::null_mut(), length: 0 };
         let mut start = 0;
         for run in &self.runs {
             // SAFETY: the entries of the run have all been written.
             let entries = unsafe { std::slice::from_raw_parts_mut(self.entries.add(start), run.end - start) };
             start = run.end;
             self.sort_run(entries, &columns, &mut scratch);
-            // SAFETY: nothing is pending that the call would have to know.
-            unsafe {
-                if pg_sys::InterruptPending != 0 {
-                    ffi::ProcessInterrupts();
-                }
-            }
         }
+        scratch.free();
     }
 
-    fn sort_run(&self, entries: &mut [Entry], columns: &[&OrderColumn], scratch: &mut Vec<Entry>) {
-        let ascends = entries.windows(2).all(|pair| pair[0].key <= pair[1].key);
-        if !ascends {
-            // Rows with equal keys stay in the order in which they came.
-            if entries.windows(2).all(|pair| pair[0].key > pair[1].key) {
-                entries.reverse();
-            } else {
-                entries.sort_by_key(|entry| entry.key);
-            }
+    fn sort_run(&self, entries: &mut [Entry], columns: &[&OrderColumn], scratch: &mut Scratch) {
+        let by_key = |left: &Entry, right: &Entry| {
+            // SAFETY: nothing is pending that the call would jump over.
+            unsafe { check_for_interrupts() };
+            left.key < right.key
+        };
+        if entries.windows(2).any(|pair| pair[1].key < pair[0].key) {
+            scratch.sort(entries, by_key);
         }
         if columns.is_empty() {
             return;
@@ -218,23 +258,14 @@ impl SortedRows {
             if equal.len() == 1 {
                 continue;
             }
-            scratch.clear();
-            scratch.extend_from_slice(equal);
-            let spare = scratch.as_mut_slice();
-            // SAFETY: records of the store; the closures hold references, the scratch is out here.
-            crate::pg::context::with_temporary(|| unsafe {
-                guard(|| {
-                    let mut precedes = |left: &Entry, right: &Entry| {
-                        if pg_sys::InterruptPending != 0 {
-                            raw::ProcessInterrupts();
-                        }
-                        let order = columns
-                            .iter()
-                            .map(|column| column.compare(store, left.record, right.record))
-                            .find(|order| *order != Ordering::Equal);
-                        order == Some(Ordering::Less)
-                    };
-                    stable_sort::sort(equal, spare, &mut precedes);
+            crate::pg::context::with_temporary(|| {
+                scratch.sort(equal, |left, right| {
+                    // SAFETY: records of the store; nothing is pending that the calls would jump over.
+                    unsafe {
+                        check_for_interrupts();
+                        let compare = |column: &&OrderColumn| column.compare(store, left.record, right.record);
+                        columns.iter().map(compare).find(|order| *order != Ordering::Equal) == Some(Ordering::Less)
+                    }
                 });
             });
         }

@@ -178,13 +178,17 @@ fn with_snapshot(f: impl FnOnce()) {
 
 /// Before a chunk's rows become batches: has it analysed if that was never done, or if much has changed since. Its statistics stay.
 pub fn before_compress(chunk: &Relation) {
-    if is_known(chunk) {
-        return;
+    if !is_known(chunk) {
+        renew(chunk.oid());
     }
+}
+
+/// Has a chunk, which is locked, analysed with all its rows.
+pub fn renew(relid: pg_sys::Oid) {
     context::with_temporary(|| {
-        let sources: Vec<Source> = source(chunk.oid()).into_iter().collect();
+        let sources: Vec<Source> = source(relid).into_iter().collect();
         // SAFETY: all columns; the chunk is locked.
-        unsafe { sample::analyze(chunk.oid(), std::ptr::null_mut(), Some(QUICK_TARGET), sources) };
+        unsafe { sample::analyze(relid, std::ptr::null_mut(), Some(QUICK_TARGET), sources) };
     });
 }
 

@@ -1,11 +1,14 @@
 //! PostgreSQL's hooks: one file each, which installs ours, calls the previous one, and dispatches.
 
+mod database;
 mod ddl;
 mod executor;
 mod object_access;
 mod paths;
 mod planner;
 mod relation_info;
+mod roles;
+mod shared_memory;
 mod subscription;
 mod truncate;
 mod utility;
@@ -21,4 +24,5 @@ pub fn install() {
     executor::install();
     object_access::install();
     utility::install();
+    shared_memory::install();
 }

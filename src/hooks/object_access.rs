@@ -9,6 +9,7 @@ use crate::catalog::{chunk, columnar_chunk, hypertable};
 use crate::columnar::ddl::{extension, types};
 use crate::columnar::settings_change;
 use crate::error::Result;
+use crate::jobs::{define, wake};
 use crate::pg::guard::{boundary, guard};
 use crate::pg::{ffi, table};
 
@@ -64,10 +65,18 @@ fn dropped(relid: pg_sys::Oid) -> Result<()> {
     extension::before_drop_of_catalog(relid)?;
     // SAFETY: a syscache look-up.
     match unsafe { ffi::get_rel_relkind(relid) } as u8 {
-        b'p' => drop(hypertable::delete(relid)),
+        b'p' => {
+            if let Some(id) = hypertable::delete(relid) {
+                define::delete_of_hypertable(id);
+            }
+        }
         b'r' | b'f' => {
             chunk::delete(relid);
             columnar_chunk::delete(relid);
+            // The extension is being dropped: its scheduler is to notice.
+            if table::oid("bgw_job") == Some(relid) {
+                wake::at_commit();
+            }
         }
         _ => {}
     }

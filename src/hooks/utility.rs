@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{ddl, subscription, truncate, vacuum};
+use super::{database, ddl, roles, subscription, truncate, vacuum};
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -93,6 +93,10 @@ unsafe fn dispatch(call: Call) -> Result<()> {
     // SAFETY: the tag says what the statement is; a statement that is changed is a copy of our own.
     unsafe {
         let tag = node::tag((*call.statement).utilityStmt);
+        // Other databases may have the extension.
+        if database::concerns((*call.statement).utilityStmt) {
+            return database::run((*call.statement).utilityStmt, || call.forward());
+        }
         // Without the extension in this database there is nothing to do.
         if !is_ours(tag) || table::oid("hypertable").is_none() {
             call.forward();
@@ -144,6 +148,14 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 tablespaces::check_drop(&optional_string((*statement).tablespacename).unwrap_or_default())?;
                 forward();
             }
+            pg_sys::NodeTag::T_DropOwnedStmt => {
+                roles::before_drop_owned(statement.cast())?;
+                forward();
+            }
+            pg_sys::NodeTag::T_ReassignOwnedStmt => {
+                forward();
+                return roles::after_reassign_owned(statement.cast());
+            }
             tag if subscription::concerns(tag) => {
                 forward();
                 return subscription::after();
@@ -156,8 +168,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt,
-        T_IndexStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt,
+        T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
     };
     matches!(
         tag,
@@ -174,6 +186,8 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
             | T_IndexStmt
             | T_GrantStmt
             | T_RuleStmt
+            | T_DropOwnedStmt
+            | T_ReassignOwnedStmt
     ) || subscription::concerns(tag)
 }
 

@@ -262,7 +262,7 @@ unsafe fn enter(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
     // SAFETY: as in CopyFrom.
     unsafe {
         let before = Loop::triggers(chunk).filter(|triggers| triggers.trig_insert_before_row);
-        work.unique_previous = before.is_some_and(|triggers| unique::trigger::is_alone(triggers));
+        work.unique_previous = before.is_some_and(unique::trigger::is_alone);
         let before = before.is_some() && !work.unique_previous;
         work.before_previous = before;
         work.direct_previous = enter_columns(work, chunk);

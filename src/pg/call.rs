@@ -23,3 +23,27 @@ impl FunctionCall {
         unsafe { ffi::FunctionCall1Coll(info, pg_sys::InvalidOid, argument) }
     }
 }
+
+/// Calls a function or procedure of one argument, which may be NULL, for what it does. A strict one is not called with NULL.
+pub fn call_for_effect(oid: pg_sys::Oid, argument: Option<pg_sys::Datum>) {
+    let mut info = Box::new(pg_sys::FmgrInfo::default());
+    let size = size_of::<pg_sys::FunctionCallInfoBaseData>() + size_of::<pg_sys::NullableDatum>();
+    // SAFETY: zeroed memory with room for one argument; the function was looked up and takes one. `info` outlives the call.
+    unsafe {
+        ffi::fmgr_info(oid, &mut *info);
+        if info.fn_strict && argument.is_none() {
+            return;
+        }
+        let call = ffi::palloc0(size).cast::<pg_sys::FunctionCallInfoBaseData>();
+        (*call).flinfo = &raw mut *info;
+        (*call).nargs = 1;
+        (*call)
+            .args
+            .as_mut_ptr()
+            .write(pg_sys::NullableDatum { value: argument.unwrap_or(pg_sys::Datum::null()), isnull: argument.is_none() });
+        if let Some(function) = info.fn_addr {
+            super::guard::guard(|| function(call));
+        }
+        ffi::pfree(call.cast());
+    }
+}

@@ -91,6 +91,49 @@ pub fn put_span(span: Span) -> pg_sys::Datum {
     }
 }
 
+/// The same where a destructor may be pending.
+pub fn span_datum(span: Span) -> pg_sys::Datum {
+    // SAFETY: as many bytes are allocated as are written.
+    unsafe {
+        let place = ffi::palloc(size_of::<pg_sys::Interval>()).cast::<pg_sys::Interval>();
+        place.write(pg_sys::Interval { time: span.micros, day: span.days, month: span.months });
+        place.into()
+    }
+}
+
+/// The clocks of a time zone, for callers that may hold destructors.
+pub struct NamedZone(Option<String>);
+
+impl NamedZone {
+    /// The zone of this name; None: UTC.
+    pub fn new(name: Option<&str>) -> Self {
+        Self(name.map(str::to_owned))
+    }
+
+    fn convert(&self, function: unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum, time: i64) -> i64 {
+        let Some(name) = self.0.as_deref().and_then(pgrx::IntoDatum::into_datum) else { return time };
+        // SAFETY: both functions take (text, 64-bit time) and return a 64-bit time.
+        let converted = unsafe { ffi::DirectFunctionCall2Coll(Some(function), pg_sys::InvalidOid, name, time.into()) };
+        converted.value() as i64
+    }
+}
+
+impl Clock for NamedZone {
+    fn to_local(&self, instant: i64) -> i64 {
+        self.convert(raw::timestamptz_zone, instant)
+    }
+
+    fn to_instant(&self, local: i64) -> i64 {
+        self.convert(raw::timestamp_zone, local)
+    }
+}
+
+/// What the clock shows: microseconds since 2000-01-01 UTC.
+pub fn now() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { raw::GetCurrentTimestamp() }
+}
+
 /// Reads a value by the input function of its type; an ERROR if the text is none.
 pub fn read(type_oid: pg_sys::Oid, text: &str) -> pg_sys::Datum {
     let text = super::relation::c_string(text);

@@ -24,6 +24,15 @@ impl Args {
         self.0
     }
 
+    /// Whether this is the CALL of a procedure that may end transactions.
+    pub fn is_non_atomic(self) -> bool {
+        // SAFETY: the context is NULL or a node.
+        unsafe {
+            let context = (*self.0).context;
+            !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_CallContext && !(*context.cast::<pg_sys::CallContext>()).atomic
+        }
+    }
+
     /// The name by which the function was called.
     pub fn function_name(self) -> String {
         // SAFETY: flinfo is NULL in a direct call only; the name is palloc'd.

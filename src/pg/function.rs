@@ -22,6 +22,8 @@ pub struct Function {
     pub result: pg_sys::Oid,
     /// `b'i'`, `b's'` or `b'v'`.
     pub volatility: u8,
+    /// `b'f'`, `b'p'`, `b'a'` or `b'w'`: a function, a procedure, an aggregate or a window function.
+    pub kind: u8,
 }
 
 /// Describes the function with this OID.
@@ -37,6 +39,7 @@ pub fn describe(oid: pg_sys::Oid) -> Option<Function> {
             arguments: form.proargtypes.values.as_slice(form.pronargs as usize).to_vec(),
             result: form.prorettype,
             volatility: form.provolatile as u8,
+            kind: form.prokind as u8,
         })
     }
 }
@@ -47,6 +50,19 @@ pub fn find(name: &FunctionName, arguments: &[pg_sys::Oid]) -> Option<pg_sys::Oi
     // SAFETY: a list of String nodes; missing_ok gives InvalidOid.
     let oid = unsafe { ffi::LookupFuncName(names, arguments.len() as i32, arguments.as_ptr(), true) };
     (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// Finds a function or procedure by name and the exact types of its arguments.
+pub fn find_routine(name: &FunctionName, arguments: &[pg_sys::Oid]) -> Option<pg_sys::Oid> {
+    let schema = schema_oid(&name.0)?;
+    let text = c_string(&name.1);
+    // SAFETY: the cache's keys are a name, an oidvector and an OID; a C string is as good as a name. A row of pg_proc, if there is one.
+    unsafe {
+        let types = ffi::buildoidvector(arguments.as_ptr(), arguments.len() as i32);
+        let key = pg_sys::Datum::from(text.as_ptr());
+        CacheTuple::by_three_keys(pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP, key, pg_sys::Datum::from(types), schema.into())
+            .map(|tuple| tuple.form::<pg_sys::FormData_pg_proc>().oid)
+    }
 }
 
 /// Finds a function of one argument for a column of a type: it takes the type itself or anyelement.

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use pgrx::{PgLogLevel, pg_sys};
 
 use super::ffi::raw;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 
 /// A PostgreSQL error on its way through Rust frames.
 struct Thrown(*mut pg_sys::ErrorData);
@@ -87,6 +87,51 @@ pub fn on_error<T>(f: impl FnOnce() -> T, cleanup: impl FnOnce()) -> T {
             cleanup();
             resume_unwind(payload)
         }
+    }
+}
+
+/// An error that was caught, in words that outlive the transaction that it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caught {
+    /// The SQLSTATE.
+    pub sqlstate: String,
+    /// The message.
+    pub message: String,
+    /// The detail.
+    pub detail: Option<String>,
+    /// The hint.
+    pub hint: Option<String>,
+    /// Where it happened.
+    pub context: Option<String>,
+}
+
+/// Runs `f` and catches its error. For processes without a session of a client's: whoever catches an error of PostgreSQL's rolls back
+/// the transaction before anything else.
+pub fn attempt<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, Caught> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Caught {
+            sqlstate: error.state.0.to_owned(),
+            message: error.message.into_owned(),
+            detail: error.detail.map(Into::into),
+            hint: error.hint.map(Into::into),
+            context: None,
+        }),
+        Err(payload) => match payload.downcast::<Thrown>() {
+            // SAFETY: the data was copied by `guard` into a context that lives until the transaction is rolled back.
+            Ok(thrown) => Err(unsafe {
+                let data = &*thrown.0;
+                let text = |text: *mut std::ffi::c_char| super::relation::optional_string(text);
+                Caught {
+                    sqlstate: SqlState::unpack(data.sqlerrcode),
+                    message: text(data.message).unwrap_or_default(),
+                    detail: text(data.detail),
+                    hint: text(data.hint),
+                    context: text(data.context),
+                }
+            }),
+            Err(other) => resume_unwind(other),
+        },
     }
 }
 

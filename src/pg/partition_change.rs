@@ -89,3 +89,21 @@ pub fn check_not_in_use(relation: &Relation, command: &std::ffi::CStr) {
     // SAFETY: an open relation.
     unsafe { ffi::CheckTableNotInUse(relation.as_ptr(), command.as_ptr()) };
 }
+
+/// Takes AccessExclusiveLock if nobody is in the way; false if somebody is.
+pub fn lock_at_once(relid: pg_sys::Oid) -> bool {
+    // SAFETY: locking by OID; whether the relation still exists is the caller's to check afterwards.
+    unsafe { ffi::ConditionalLockRelationOid(relid, pg_sys::AccessExclusiveLock as i32) }
+}
+
+/// Gives a lock of [`lock_at_once`] back, under which nothing was done.
+pub fn unlock(relid: pg_sys::Oid) {
+    // SAFETY: the caller holds it.
+    unsafe { ffi::UnlockRelationOid(relid, pg_sys::AccessExclusiveLock as i32) };
+}
+
+/// True where [`check_not_in_use`] is an ERROR.
+pub fn is_in_use(relation: &Relation) -> bool {
+    // SAFETY: an open relation.
+    unsafe { (*relation.as_ptr()).rd_refcnt != 1 || ffi::AfterTriggerPendingOnRel(relation.oid()) }
+}

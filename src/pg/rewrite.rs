@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 
 use super::relation::Relation;
-use super::{ffi, table};
+use super::{ffi, live, standby, table};
 
 /// Row versions deleted before this can go, and older ids are frozen.
 #[derive(Clone, Copy)]
@@ -22,6 +22,8 @@ struct Horizon {
 /// New heaps under construction for some tables.
 pub struct Rewrite {
     horizon: Horizon,
+    /// The newest transaction whose rows were frozen or left out.
+    newest: pg_sys::TransactionId,
     targets: Vec<Target>,
 }
 
@@ -50,7 +52,7 @@ impl Rewrite {
                 Target { table: *table, heap: Relation::open(heap, pg_sys::AccessExclusiveLock), rows: 0.0 }
             })
             .collect();
-        Self { horizon, targets }
+        Self { horizon, newest: pg_sys::InvalidTransactionId, targets }
     }
 
     /// Copies every row version of `source` that someone may see into the heap that `route` names.
@@ -60,13 +62,17 @@ impl Rewrite {
         unsafe { ffi::TransferPredicateLocksToHeapRelation(source.as_ptr()) };
         let mut copies: Vec<Copy> = self.targets.iter_mut().map(|target| Copy::begin(source, target, horizon)).collect();
         let mut values = Values::new(source);
+        let mut newest = self.newest;
         let mut scan = Scan::begin(source, horizon.oldest);
         while let Some((tuple, dead)) = scan.next() {
+            // SAFETY: a tuple of the scan.
+            newest = live::newer(newest, unsafe { settled(tuple, dead, horizon) });
             values.read(tuple);
             copies[route(&values)].add(tuple, dead, &values);
         }
         scan.end();
         copies.into_iter().for_each(Copy::end);
+        self.newest = newest;
     }
 
     /// Swaps the new heaps in and builds the tables' indexes anew.
@@ -78,6 +84,8 @@ impl Rewrite {
             // SAFETY: an open relation.
             let pages = unsafe { ffi::RelationGetNumberOfBlocksInFork(heap.as_ptr(), pg_sys::ForkNumber::MAIN_FORKNUM) };
             drop(heap);
+            // The new heap shows frozen rows to snapshots of standbys that may be older than the primary knows of.
+            standby::conflict(&Relation::open(table, pg_sys::AccessExclusiveLock), self.newest);
             super::convert::update_class(new, |class| {
                 class.relpages = pages as i32;
                 class.reltuples = rows;
@@ -86,6 +94,26 @@ impl Rewrite {
             // SAFETY: the two heaps have the same columns; TOAST tables are swapped by their links.
             unsafe { ffi::finish_heap_swap(table, new, false, false, false, true, horizon.freeze, horizon.multi, persistence) };
         }
+    }
+}
+
+/// The transaction because of which a snapshot can't go on with the new heap, if it is older: the inserter of a row that gets frozen,
+/// the one that deleted a row which is left out.
+///
+/// # Safety
+/// A tuple of a heap.
+unsafe fn settled(tuple: pg_sys::HeapTuple, dead: bool, horizon: Horizon) -> pg_sys::TransactionId {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let header = &*(*tuple).t_data;
+        let is_frozen = u32::from(header.t_infomask) & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
+        let xmin = header.t_choice.t_heap.t_xmin;
+        if dead {
+            // Whoever it was ended before this.
+            return pg_sys::TransactionId::from(horizon.oldest.into_inner().wrapping_sub(1));
+        }
+        let is_settled = !is_frozen && xmin >= pg_sys::FirstNormalTransactionId && ffi::TransactionIdPrecedes(xmin, horizon.freeze);
+        if is_settled { xmin } else { pg_sys::InvalidTransactionId }
     }
 }
 

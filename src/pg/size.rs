@@ -103,3 +103,9 @@ pub fn has_rows(relid: pg_sys::Oid) -> bool {
     unsafe { ffi::UnlockRelationOid(relid, pg_sys::AccessShareLock as i32) };
     has_rows
 }
+
+/// True if a heap has no pages.
+pub fn is_without_pages(relation: &Relation) -> bool {
+    // SAFETY: an open relation.
+    unsafe { ffi::RelationGetNumberOfBlocksInFork(relation.as_ptr(), pg_sys::ForkNumber::MAIN_FORKNUM) == 0 }
+}

@@ -44,6 +44,31 @@ pub fn query(sql: &str) -> Result<Vec<Vec<Option<String>>>> {
     }
 }
 
+/// Runs one statement as the session would: with its search path, and, if `non_atomic`, so that a procedure may end transactions. What
+/// it returns is dropped.
+pub fn call(sql: &str, non_atomic: bool) -> Result<()> {
+    let text = c_string(sql);
+    let options = pg_sys::SPIExecuteOptions { allow_nonatomic: non_atomic, ..Default::default() };
+    // SAFETY: SPI_connect_ext and SPI_finish pair up; on an error the transaction's abort cleans SPI up. The options and the text outlive
+    // the call; nothing else is kept across transactions that end in it.
+    let code = unsafe {
+        if ffi::SPI_connect_ext(if non_atomic { pg_sys::SPI_OPT_NONATOMIC as i32 } else { 0 }) != pg_sys::SPI_OK_CONNECT as i32 {
+            return Err(Error::internal("could not connect to SPI"));
+        }
+        let code = ffi::SPI_execute_extended(text.as_ptr(), &options);
+        ffi::SPI_finish();
+        code
+    };
+    if code < 0 { Err(Error::internal(format!("SPI_execute_extended returned {code}"))) } else { Ok(()) }
+}
+
+/// A text as a literal of SQL.
+pub fn quote_literal(text: &str) -> String {
+    let text = c_string(text);
+    // SAFETY: a NUL-terminated string in, a palloc'd one out.
+    unsafe { optional_string(ffi::quote_literal_cstr(text.as_ptr())) }.unwrap_or_default()
+}
+
 /// # Safety
 /// `table` is SPI's current result.
 unsafe fn read_table(table: *mut pg_sys::SPITupleTable) -> Vec<Vec<Option<String>>> {

@@ -83,6 +83,21 @@ pub fn reloptions(relid: pg_sys::Oid) -> Vec<String> {
 }
 
 impl CacheTuple {
+    /// Looks up by three keys.
+    ///
+    /// # Safety
+    /// The cache has three keys of the Datums' types.
+    pub unsafe fn by_three_keys(
+        cache: pg_sys::SysCacheIdentifier::Type,
+        first: pg_sys::Datum,
+        second: pg_sys::Datum,
+        third: pg_sys::Datum,
+    ) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        let tuple = unsafe { ffi::SearchSysCache3(cache as i32, first, second, third) };
+        (!tuple.is_null()).then(|| Self { tuple, cache: cache as i32 })
+    }
+
     /// Looks up by two keys.
     pub fn by_keys(cache: pg_sys::SysCacheIdentifier::Type, first: pg_sys::Datum, second: pg_sys::Datum) -> Option<Self> {
         // SAFETY: the cache has two keys of the Datums' types.

@@ -38,6 +38,11 @@ impl Row {
         self.values.get(index).copied().flatten().map(|datum| name_string(unsafe { &*datum.cast_mut_ptr::<pg_sys::NameData>() }))
     }
 
+    /// A `timestamptz` column, in microseconds since 2000-01-01 UTC.
+    pub fn instant(&self, index: usize) -> Option<i64> {
+        self.datum(index).map(|datum| datum.value() as i64)
+    }
+
     /// A `"char"` or any other Datum as it is.
     pub fn datum(&self, index: usize) -> Option<pg_sys::Datum> {
         self.values.get(index).copied().flatten()
@@ -172,11 +177,48 @@ impl Table {
     }
 }
 
-/// The next value of one of the extension's sequences.
+/// The next value of one of the extension's sequences, which is of type int, so that the value fits.
 pub fn next_id(sequence: &str) -> i32 {
+    next_number(sequence) as i32
+}
+
+/// The next value of one of the extension's sequences.
+pub fn next_number(sequence: &str) -> i64 {
     let oid = relation_oid(schema_oid(SCHEMA), sequence);
-    // SAFETY: nextval_internal raises an error if the sequence is gone; the sequence is of type int, so the value fits.
-    unsafe { ffi::nextval_internal(oid, false) as i32 }
+    // SAFETY: nextval_internal raises an error if the sequence is gone.
+    unsafe { ffi::nextval_internal(oid, false) }
+}
+
+/// Locks a table for writing, if that is possible without waiting.
+pub fn try_lock_table(table: pg_sys::Oid) -> bool {
+    // SAFETY: takes a lock by OID; the table may be gone.
+    unsafe { ffi::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }
+}
+
+/// Waits for the lock on what one of the extension's tables says of `id`, which whoever changes it takes until the transaction ends.
+pub fn lock_row(table: pg_sys::Oid, id: i32) {
+    take_row_lock(table, id, false);
+}
+
+/// The same without waiting; false if another transaction has the lock.
+pub fn try_lock_row(table: pg_sys::Oid, id: i32) -> bool {
+    take_row_lock(table, id, true)
+}
+
+fn take_row_lock(table: pg_sys::Oid, id: i32, no_wait: bool) -> bool {
+    // SAFETY: SET_LOCKTAG_OBJECT of lock.h; the table's OID stands for a class of objects that PostgreSQL has none of.
+    unsafe {
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.into(),
+            locktag_field2: table.into(),
+            locktag_field3: id as u32,
+            locktag_field4: 0,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        let result = ffi::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, no_wait);
+        result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
 }
 
 /// Makes the changes so far visible to what follows in this transaction.

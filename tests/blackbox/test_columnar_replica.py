@@ -103,3 +103,43 @@ def test_a_promoted_replica_goes_on(table):
         assert_log_is_clean(third)
     finally:
         third.remove()
+
+
+def test_a_replica_refuses_what_changes_chunks_and_reads_merged_ones(table):
+    """What a read-only server can't do is PostgreSQL's usual error; chunks that were merged answer as before."""
+    primary, replica = table
+    primary.psql("ALTER TABLE c SET (timescaledb.compress_chunk_interval = '2000'); SELECT compress_chunk(c) FROM show_chunks('c', older_than => 3000) AS c; INSERT INTO c VALUES (5, 99, 1, 'late')")
+    primary.wait_for_replay(replica)
+    assert primary.psql("SELECT count(*) FROM show_chunks('c')") == "3"
+    for query in QUERIES:
+        assert replica.psql(query) == primary.psql(query), query
+    chunk = primary.psql("SELECT min(c::text) FROM show_chunks('c') AS c")
+    statements = [f"SELECT compress_chunk('{chunk}')", f"SELECT decompress_chunk('{chunk}')", f"CALL convert_to_rowstore('{chunk}')", "UPDATE c SET v = 0", "DELETE FROM c WHERE dev = 1",
+                  "INSERT INTO c VALUES (1, 1, 1, '')", "SELECT * FROM c FOR UPDATE", "ALTER TABLE c SET (timescaledb.compress_chunk_interval = '0')",
+                  "MERGE INTO c USING (VALUES (1)) AS s (dev) ON c.dev = s.dev WHEN MATCHED THEN DELETE", "TRUNCATE c", "DROP EXTENSION timescale_compat CASCADE"]
+    with replica.connect() as session:
+        for statement in statements:
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                session.execute(statement)
+        assert session.execute("SELECT count(*) FROM c").fetchone() == (4001,)
+
+
+def test_a_replicas_older_snapshot_sees_what_was_merged_or_is_cancelled(table):
+    primary, replica = table
+    primary.psql("SELECT compress_chunk(c) FROM show_chunks('c', older_than => 1000) AS c")
+    primary.wait_for_replay(replica)
+    query = "SELECT count(*), sum(v), sum(t) FROM c"
+    wanted = primary.psql(query)
+    with replica.connect(autocommit=False) as session:
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        session.execute("SELECT 1")
+        primary.psql("UPDATE c SET v = v + 1 WHERE t < 1500; INSERT INTO c VALUES (1500, 50, 1, 'new')")
+        primary.psql("ALTER TABLE c SET (timescaledb.compress_chunk_interval = '4000')")
+        primary.psql("SELECT compress_chunk(c) FROM show_chunks('c') AS c")
+        assert primary.psql("SELECT count(*) FROM show_chunks('c')") == "1"
+        primary.wait_for_replay(replica)
+        try:
+            found = session.execute(query).fetchone()
+        except (psycopg.errors.SerializationFailure, psycopg.OperationalError):
+            return
+        assert "|".join(str(cell).removesuffix(".0") for cell in found) == wanted

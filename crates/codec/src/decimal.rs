@@ -53,6 +53,48 @@ impl Powers {
     }
 }
 
+impl Powers {
+    /// Appends the integers of words if all come back, and gives the last of them; else does nothing.
+    fn encode_all(self, single: bool, words: &[i64], integers: &mut Vec<i64>) -> Option<i64> {
+        let before = integers.len();
+        let all_come_back = match (single, self.f == DIVIDE) {
+            (false, false) => self.encode_each::<false, false>(words, integers),
+            (false, true) => self.encode_each::<false, true>(words, integers),
+            (true, false) => self.encode_each::<true, false>(words, integers),
+            (true, true) => self.encode_each::<true, true>(words, integers),
+        };
+        if !all_come_back {
+            integers.truncate(before);
+            return None;
+        }
+        integers[before..].last().copied()
+    }
+
+    /// Appends an integer for each word, without a branch in between; true if all come back for sure. The arithmetic is that of
+    /// [`Self::integer`] and [`Self::float`].
+    fn encode_each<const SINGLE: bool, const DIVISION: bool>(self, words: &[i64], integers: &mut Vec<i64>) -> bool {
+        let up = POWERS[usize::from(self.e)];
+        let (down, back, by) = if DIVISION {
+            (1.0, 1.0, up)
+        } else {
+            let f = usize::from(self.f);
+            (INVERSES[f], POWERS[f], INVERSES[usize::from(self.e)])
+        };
+        let magic = MAGIC.to_bits() as i64;
+        let mut differing = 0;
+        integers.extend(words.iter().map(|&word| {
+            let scaled = to_double(SINGLE, word) * up * down + MAGIC;
+            let integer = (scaled.to_bits() as i64).wrapping_sub(magic);
+            let whole = f64::from_bits(magic.wrapping_add(integer) as u64) - MAGIC;
+            let float = if DIVISION { whole / by } else { whole * back * by };
+            // Bits beyond those of an integer within the limit, and bits that the float has otherwise.
+            differing |= integer.wrapping_add(LIMIT) as u64 >> 52 | (to_word(SINGLE, float) ^ word) as u64;
+            integer
+        }));
+        differing == 0
+    }
+}
+
 #[inline]
 fn to_double(single: bool, word: i64) -> f64 {
     if single { f64::from(f32::from_bits(word as u32)) } else { f64::from_bits(word as u64) }
@@ -84,6 +126,12 @@ impl Decimals {
         let mut cost = 2;
         let mut last = words.iter().find_map(|&word| powers.encode(single, word))?;
         for range in ranges {
+            if let Some(integer) = powers.encode_all(single, &words[range.clone()], &mut integers) {
+                last = integer;
+                cost += varint_len(0);
+                exceptions.push((Vec::new(), Vec::new()));
+                continue;
+            }
             let (mut positions, mut kept) = (Vec::new(), Vec::new());
             for (position, &word) in words[range.clone()].iter().enumerate() {
                 if let Some(integer) = powers.encode(single, word) {

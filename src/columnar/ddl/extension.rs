@@ -12,7 +12,7 @@ use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::chunk::row_form;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{optional_string, qualified_name};
-use crate::pg::{acl, list, partition_change, table};
+use crate::pg::{acl, ffi, list, partition_change, table};
 
 /// The extension's name.
 const NAME: &CStr = c"timescale_compat";
@@ -34,6 +34,8 @@ pub unsafe fn before_drop(statement: *mut pg_sys::DropStmt) -> Result<()> {
     if !names_ours || !acl::owns_extension(NAME) {
         return Ok(());
     }
+    // SAFETY: an ERROR, or nothing.
+    unsafe { ffi::PreventCommandIfReadOnly(c"DROP EXTENSION".as_ptr()) };
     let parts: Vec<ColumnarChunk> = columnar_chunk::all().into_iter().filter_map(columnar_chunk::find).collect();
     check(parts.iter().filter(|part| part.compressed).map(|part| part.relid).collect())?;
     for part in parts {

@@ -1,0 +1,192 @@
+//! The launcher: it keeps a scheduler in every database that has the extension.
+//!
+//! Which those are can only be seen in the databases themselves. A scheduler is started in each that the launcher knows nothing of;
+//! where it finds no extension it ends at once, and is not started again until a transaction there says that it should.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::c_int;
+use std::time::Duration;
+
+use pgrx::pg_sys;
+
+use super::report::Reports;
+use super::state::{self, Kind, Outcome, Phase, Refusal, Slot, Ticket, Wanted};
+use crate::pg::database::{self, Database};
+use crate::pg::guard::boundary;
+use crate::pg::process::{self, Handle, Signal, Worker};
+use crate::pg::{datetime, xact};
+
+const SECOND: i64 = 1_000_000;
+/// A scheduler that lived longer did not fail at once.
+const SOUND_LIFE: i64 = 60 * SECOND;
+/// The pause before another try grows to so much.
+const LONGEST_PAUSE: i64 = 60 * SECOND;
+/// Seconds after which the postmaster starts the launcher again, should it fail.
+const RESTART: c_int = 5;
+
+/// Has the postmaster start it: from `_PG_init`.
+pub fn register() {
+    if crate::guc::max_background_workers() > 0 {
+        Worker { function: c"tsc_launcher_main", name: "timescale_compat launcher", kind: "timescale_compat launcher", argument: 0 }
+            .register_static(RESTART);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {}
+
+/// The body of the background worker.
+#[unsafe(export_name = "tsc_launcher_main")]
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn main(_argument: pg_sys::Datum) {
+    // SAFETY: the outermost frame of this process.
+    unsafe {
+        boundary(|| {
+            process::begin(at_exit);
+            process::connect_to_none();
+            process::set_option(c"application_name", "timescale_compat launcher", false);
+            state::attach_launcher();
+            Launcher::default().run();
+            Ok(())
+        });
+    }
+}
+
+/// Schedulers of a database that failed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Failures {
+    count: u32,
+    not_before: i64,
+}
+
+#[derive(Default)]
+struct Launcher {
+    /// Databases without the extension.
+    without: HashSet<pg_sys::Oid>,
+    failures: HashMap<pg_sys::Oid, Failures>,
+    /// Schedulers that were asked for, and may never begin.
+    starting: HashMap<Ticket, Handle>,
+    reports: Reports,
+}
+
+impl Launcher {
+    fn run(mut self) {
+        loop {
+            process::reload();
+            match state::take_suspects() {
+                None => self.without.clear(),
+                Some(suspects) => suspects.iter().for_each(|database| {
+                    self.without.remove(database);
+                    self.failures.remove(database);
+                }),
+            }
+            let databases = xact::transaction(database::all);
+            self.reap(&databases);
+            Self::drop_holds(&databases);
+            Self::stop_where_unused(&databases);
+            let again = self.start(&databases);
+            let poll = i64::try_from(crate::guc::bgw_launcher_poll_time()).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
+            let pause = (again - datetime::now()).clamp(0, poll);
+            process::show_activity(false, "waiting for databases");
+            process::sleep(Duration::from_micros(pause.unsigned_abs()));
+        }
+    }
+
+    /// Frees the slots of schedulers that ended, and those of jobs in databases that are gone.
+    fn reap(&mut self, databases: &[Database]) {
+        for (ticket, slot) in state::slots_of(None) {
+            let ended = match (slot.kind, slot.phase) {
+                (Kind::Scheduler, Phase::Ended) => true,
+                (Kind::Scheduler, Phase::Starting) => {
+                    self.starting.get(&ticket).is_none_or(Handle::has_ended)
+                        && state::look(ticket).is_some_and(|slot| slot.phase == Phase::Starting)
+                }
+                (_, phase) => phase == Phase::Ended && databases.iter().all(|database| database.oid != slot.database),
+            };
+            if ended {
+                if slot.kind == Kind::Scheduler {
+                    self.note_end(&slot);
+                }
+                state::free(ticket);
+            }
+            if ended || slot.phase != Phase::Starting {
+                self.starting.remove(&ticket);
+            }
+        }
+    }
+
+    fn note_end(&mut self, slot: &Slot) {
+        match slot.outcome {
+            Outcome::NoExtension => {
+                self.without.insert(slot.database);
+                self.failures.remove(&slot.database);
+            }
+            Outcome::Recorded => {
+                self.failures.remove(&slot.database);
+            }
+            _ => {
+                let now = datetime::now();
+                let known = self.failures.entry(slot.database).or_default();
+                known.count = if now - slot.asked_at > SOUND_LIFE { 1 } else { known.count.saturating_add(1) };
+                let pause = (SECOND / 4).saturating_mul(1 << known.count.min(10)).min(LONGEST_PAUSE);
+                known.not_before = if known.count > 1 { now.saturating_add(pause) } else { now };
+            }
+        }
+    }
+
+    fn drop_holds(databases: &[Database]) {
+        let gone: Vec<i32> = state::holders().into_iter().filter(|holder| !process::is_alive(*holder)).collect();
+        state::drop_holds(|holder, held| gone.contains(&holder) || databases.iter().all(|database| database.oid != held));
+    }
+
+    /// A database that takes no connections any more, or became a template, has no use for a scheduler.
+    fn stop_where_unused(databases: &[Database]) {
+        for database in databases.iter().filter(|database| !database.is_used) {
+            state::stop(state::Reason::Stopped, Signal::Terminate, |slot| slot.database == database.oid && slot.kind == Kind::Scheduler);
+        }
+    }
+
+    /// Starts the schedulers that are missing. Returns when to look again.
+    fn start(&mut self, databases: &[Database]) -> i64 {
+        let now = datetime::now();
+        let mut again = i64::MAX;
+        let wanted = databases.iter().filter(|database| database.is_used && !self.without.contains(&database.oid));
+        for database in wanted.cloned().collect::<Vec<_>>() {
+            let not_before = self.failures.get(&database.oid).map_or(now, |failures| failures.not_before);
+            if not_before > now {
+                again = again.min(not_before);
+                continue;
+            }
+            let request = Wanted { kind: Kind::Scheduler, database: database.oid, role: pg_sys::InvalidOid, job_id: 0, due: now, now };
+            match state::reserve(request) {
+                Ok(ticket) => again = again.min(self.start_scheduler(&database, ticket, now)),
+                Err(Refusal::Full) => {
+                    self.reports.no_slot(now);
+                    again = again.min(now + 10 * SECOND);
+                }
+                Err(_) => {}
+            }
+        }
+        again
+    }
+
+    fn start_scheduler(&mut self, database: &Database, ticket: Ticket, now: i64) -> i64 {
+        let worker = Worker {
+            function: c"tsc_scheduler_main",
+            name: &format!("timescale_compat scheduler for {}", database.name),
+            kind: "timescale_compat scheduler",
+            argument: ticket.to_argument(),
+        };
+        match worker.start() {
+            Some(handle) => {
+                self.starting.insert(ticket, handle);
+                i64::MAX
+            }
+            None => {
+                state::free(ticket);
+                self.reports.no_process(now);
+                now + 5 * SECOND
+            }
+        }
+    }
+}

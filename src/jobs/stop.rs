@@ -1,0 +1,93 @@
+//! Stopping jobs, and all processes of a database, and waiting until they are gone.
+
+use std::time::Duration;
+
+use pgrx::pg_sys;
+
+use super::state::{self, Kind, Reason};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::process::{self, Signal};
+use crate::pg::{guard, role};
+
+const MOMENT: Duration = Duration::from_millis(20);
+/// A scheduler that does not see that it should end is ended after so many moments.
+const PATIENCE: u32 = 100;
+
+/// Stops a job of this database that runs, unless it is this process that runs it, and waits until it is gone. Its owner's transaction
+/// is rolled back.
+pub fn stop_job(id: i32) {
+    let database = process::own_database();
+    let is_it = |slot: &state::Slot| slot.kind == Kind::Job && slot.database == database && slot.job_id == id;
+    if state::stop(Reason::Changed, Signal::Terminate, is_it) == 0 {
+        return;
+    }
+    guard::notice(format!("stopping job {id}, which is running"));
+    while state::stop(Reason::Changed, Signal::Terminate, is_it) > 0 {
+        process::sleep(MOMENT);
+    }
+}
+
+/// Stops the scheduler and the jobs of a database and waits until they are gone.
+fn stop_all(database: pg_sys::Oid) {
+    let mut moments = 0;
+    while state::stop(Reason::Stopped, Signal::Terminate, |slot| slot.database == database) > 0 {
+        if moments == PATIENCE {
+            let slots = state::slots_of(Some(database));
+            slots.iter().filter(|(_, slot)| state::is_active(slot)).for_each(|(_, slot)| process::signal(slot.pid, Signal::Terminate));
+            moments = 0;
+        }
+        moments += 1;
+        process::sleep(MOMENT);
+    }
+}
+
+/// Runs a statement on a database that needs it for itself, and meanwhile keeps our processes out of it. Whoever may not do that to the
+/// database runs the statement, too, to get the error that is due.
+pub fn without_workers(database: Option<pg_sys::Oid>, statement: impl FnOnce()) {
+    let Some(database) = database.filter(|database| role::owns_database(*database)) else { return statement() };
+    let holder = process::own_pid();
+    // Without room for the hold a scheduler may come back; PostgreSQL then waits for it, and says so.
+    state::hold(database, holder);
+    guard::on_error(
+        || {
+            stop_all(database);
+            statement();
+        },
+        || state::unhold(database, holder),
+    );
+    state::unhold(database, holder);
+}
+
+fn require_rights(verb: &str) -> Result<pg_sys::Oid> {
+    let database = process::own_database();
+    if role::owns_database(database) {
+        return Ok(database);
+    }
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied to {verb} background workers"))
+        .hint("Only the owner of the database or a superuser can do this."))
+}
+
+/// Stops this database's processes until [`start`] or the server's next start.
+pub fn stop() -> Result<()> {
+    let database = require_rights("stop")?;
+    if !state::hold(database, 0) {
+        return Err(Error::new(SqlState("53400"), "too many databases have their background workers stopped")
+            .hint("Call _timescaledb_functions.start_background_workers() in some of them."));
+    }
+    stop_all(database);
+    Ok(())
+}
+
+/// Starts them again.
+pub fn start() -> Result<()> {
+    let database = require_rights("start")?;
+    state::unhold(database, 0);
+    state::note_change(database);
+    Ok(())
+}
+
+/// Stops them, and starts them with what has been set meanwhile.
+pub fn restart() -> Result<()> {
+    stop()?;
+    start()
+}

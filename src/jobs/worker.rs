@@ -1,0 +1,118 @@
+//! The process that runs one job, as the job's owner, and records how it went.
+
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use pgrx::pg_sys;
+
+use super::function;
+use super::record::{self, End, Start, Started};
+use super::state::{self, Outcome, Phase, Reason, Ticket};
+use crate::catalog::job_history::Failure;
+use crate::error::{Error, SqlState};
+use crate::pg::guard::{self, Caught, boundary};
+use crate::pg::{process, statement, xact};
+
+static OWN: AtomicI64 = AtomicI64::new(0);
+
+/// The slot is left.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {
+    state::detach(Ticket::from_argument(OWN.load(Ordering::Relaxed)));
+}
+
+/// The body of the background worker.
+#[unsafe(export_name = "tsc_job_main")]
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn main(argument: pg_sys::Datum) {
+    // SAFETY: the outermost frame of this process.
+    unsafe {
+        boundary(|| {
+            work(Ticket::from_argument(argument.value() as i64));
+            Ok(())
+        });
+    }
+}
+
+fn work(ticket: Ticket) {
+    OWN.store(ticket.to_argument(), Ordering::Relaxed);
+    process::begin(at_exit);
+    let Some(slot) = state::attach(ticket) else { return };
+    process::connect(slot.database, Some(slot.role));
+    process::show_activity(true, "starting");
+    let begun = record::transaction(|| {
+        let start = record::start(slot.job_id, slot.role);
+        if matches!(start, Start::Begun(_)) {
+            // Before the commit: a start that is not recorded after all is no run that was lost.
+            state::update(ticket, |slot| slot.start_recorded = true);
+        }
+        start
+    });
+    let outcome = match begun {
+        Some(Start::Begun(started)) => {
+            run(ticket, &started);
+            Outcome::Recorded
+        }
+        Some(Start::Busy) => Outcome::Busy,
+        Some(Start::Outdated) | None => Outcome::Recorded,
+    };
+    state::update(ticket, |slot| slot.outcome = outcome);
+}
+
+fn run(ticket: Ticket, started: &Started) {
+    let job = &started.job;
+    process::set_option(c"application_name", &job.application_name, false);
+    let result = guard::attempt(|| {
+        let text = xact::transaction(|| function::statement(job))?;
+        process::show_activity(true, &text);
+        statement::run(&text)
+    });
+    if result.is_err() {
+        xact::abort();
+    }
+    statement::stop_clock();
+    // From here on nobody cancels it any more, and a cancel that came too late is no error.
+    let mut reason = Reason::None;
+    state::update(ticket, |slot| {
+        slot.phase = Phase::Finishing;
+        reason = slot.reason;
+    });
+    process::forget_cancel();
+    process::set_option(c"lock_timeout", "0", true);
+    process::show_activity(true, "recording how it went");
+    let end = result.map_or_else(|caught| End::Failure(explain(started, caught, reason)), |()| End::Success);
+    record::transaction(|| record::finish(started, &end));
+    if let End::Failure(failure) = end {
+        log(started, failure);
+    }
+}
+
+/// A cancel of ours says more than PostgreSQL's words for it.
+fn explain(started: &Started, caught: Caught, reason: Reason) -> Failure {
+    let Caught { sqlstate, message, detail, hint, context } = caught;
+    if reason == Reason::TookTooLong {
+        return Failure { context, ..took_too_long(started.job.id) };
+    }
+    Failure { sqlstate, message, detail, hint, context }
+}
+
+/// What is recorded of a job that exceeds its `max_runtime`.
+pub fn took_too_long(id: i32) -> Failure {
+    Failure {
+        sqlstate: "57014".to_owned(),
+        message: format!("job {id} was cancelled because it ran longer than max_runtime"),
+        hint: Some(format!("Use SELECT alter_job({id}, max_runtime => ...) to give it more time.")),
+        ..Failure::default()
+    }
+}
+
+fn log(started: &Started, failure: Failure) {
+    let job = &started.job;
+    let mut warning = Error::new(SqlState("01000"), format!("job {} ({}) failed: {}", job.id, job.application_name, failure.message));
+    let detail = failure.detail.map_or_else(String::new, |detail| format!(" {detail}"));
+    warning = warning.detail(format!("SQLSTATE {}.{detail}", failure.sqlstate));
+    if let Some(hint) = failure.hint {
+        warning = warning.hint(hint);
+    }
+    warning.report(pgrx::PgLogLevel::WARNING);
+}

@@ -1,0 +1,97 @@
+//! Shared memory: one structure with an array behind it, under one lock.
+
+use std::marker::PhantomData;
+use std::mem::{align_of, size_of};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pgrx::pg_sys;
+
+use super::ffi::{self, raw};
+use super::guard::guard;
+
+/// `AddinShmemInitLock` of lwlocknames.h
+const ADDIN_SHMEM_INIT_LOCK: usize = 21;
+
+/// What may lie in shared memory: plain data, and valid when all its bytes are zero.
+///
+/// # Safety
+/// So it is.
+pub unsafe trait Zeroed: Copy {}
+
+/// A head and an array of elements in shared memory. Requested and made while the server starts; processes inherit where it is.
+pub struct Region<H, E> {
+    name: &'static std::ffi::CStr,
+    count: fn() -> usize,
+    place: AtomicPtr<Head<H>>,
+    elements: PhantomData<E>,
+}
+
+#[repr(C)]
+struct Head<H> {
+    lock: *mut pg_sys::LWLock,
+    count: usize,
+    head: H,
+}
+
+// SAFETY: what lies behind the pointer is reached under its lock only.
+unsafe impl<H, E> Sync for Region<H, E> {}
+
+impl<H: Zeroed, E: Zeroed> Region<H, E> {
+    /// A region of `count()` elements, which is asked once, when settings are known.
+    pub const fn new(name: &'static std::ffi::CStr, count: fn() -> usize) -> Self {
+        Self { name, count, place: AtomicPtr::new(std::ptr::null_mut()), elements: PhantomData }
+    }
+
+    fn elements_at() -> usize {
+        size_of::<Head<H>>().next_multiple_of(align_of::<E>().max(8))
+    }
+
+    fn size(&self) -> usize {
+        Self::elements_at() + (self.count)() * size_of::<E>()
+    }
+
+    /// Asks for the memory and the lock: in `shmem_request_hook`.
+    pub fn request(&self) {
+        // SAFETY: called by the hook.
+        unsafe {
+            ffi::RequestAddinShmemSpace(self.size());
+            ffi::RequestNamedLWLockTranche(self.name.as_ptr(), 1);
+        }
+    }
+
+    /// Makes it: in `shmem_startup_hook`. After a crash it is made anew.
+    pub fn make(&self) {
+        // SAFETY: called by the hook; ShmemInitStruct gives that much aligned memory.
+        unsafe {
+            let init_lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
+            ffi::LWLockAcquire(init_lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
+            let mut found = false;
+            let head = ffi::ShmemInitStruct(self.name.as_ptr(), self.size(), &mut found).cast::<Head<H>>();
+            if !found {
+                std::ptr::write_bytes(head.cast::<u8>(), 0, self.size());
+                (*head).lock = &raw mut (*ffi::GetNamedLWLockTranche(self.name.as_ptr())).lock;
+                (*head).count = (self.count)();
+            }
+            self.place.store(head, Ordering::Release);
+            ffi::LWLockRelease(init_lock);
+        }
+    }
+
+    /// Runs `f` alone. It holds the lock meanwhile: it is short and calls nothing of PostgreSQL that may fail. None where there is no
+    /// shared memory of ours, as in a server that runs without the postmaster.
+    pub fn with<T>(&self, f: impl FnOnce(&mut H, &mut [E]) -> T) -> Option<T> {
+        let head = self.place.load(Ordering::Acquire);
+        if head.is_null() {
+            return None;
+        }
+        // SAFETY: made by `make`, and not freed while a process lives that can see it. The lock makes the references the only ones. If
+        // `f` panics, PostgreSQL releases the lock when it handles the error.
+        unsafe {
+            guard(|| raw::LWLockAcquire((*head).lock, pg_sys::LWLockMode::LW_EXCLUSIVE));
+            let elements = head.cast::<u8>().add(Self::elements_at()).cast::<E>();
+            let result = f(&mut (*head).head, std::slice::from_raw_parts_mut(elements, (*head).count));
+            raw::LWLockRelease((*head).lock);
+            Some(result)
+        }
+    }
+}

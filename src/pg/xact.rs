@@ -1,0 +1,60 @@
+//! Transactions: of background workers, and what is to be done when a session's end.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+
+use pgrx::pg_sys;
+
+use super::ffi;
+
+thread_local! {
+    static AT_END: RefCell<Vec<fn(bool)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has `callback` called when a transaction has ended, with whether it committed. It must not fail, and holds up the session's next
+/// statement.
+pub fn at_end(callback: fn(bool)) {
+    AT_END.with_borrow_mut(|callbacks| {
+        if callbacks.is_empty() {
+            // SAFETY: the callback is a function of this library.
+            unsafe { ffi::RegisterXactCallback(Some(on_end), std::ptr::null_mut()) }
+        }
+        callbacks.push(callback);
+    });
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
+    let committed = match event {
+        // A prepared transaction's changes come when it is committed, perhaps by another session.
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => true,
+        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => false,
+        _ => return,
+    };
+    let callbacks = AT_END.with_borrow(|callbacks| callbacks.clone());
+    callbacks.into_iter().for_each(|callback| callback(committed));
+}
+
+/// Runs `f` in a transaction of its own, with a snapshot. For processes without a session of a client's: an ERROR ends the process, or
+/// whoever catches it ends the transaction ([`abort`]).
+pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: no transaction is open. What `f` returns is no memory of the transaction's.
+    unsafe {
+        ffi::SetCurrentStatementStartTimestamp();
+        ffi::StartTransactionCommand();
+        // Whatever the role's defaults are: autovacuum and connections do the same.
+        pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
+        pg_sys::XactReadOnly = false;
+        ffi::PushActiveSnapshot(ffi::GetTransactionSnapshot());
+        let result = f();
+        ffi::PopActiveSnapshot();
+        ffi::CommitTransactionCommand();
+        result
+    }
+}
+
+/// Rolls back whatever is open.
+pub fn abort() {
+    // SAFETY: as above.
+    unsafe { ffi::AbortOutOfAnyTransaction() }
+}
