@@ -177,6 +177,11 @@ pub fn try_lock(id: i32) -> bool {
     table::oid(TABLE).is_some_and(|table| table::try_lock_row(table, id))
 }
 
+/// The OID of the table of jobs.
+pub fn table() -> pg_sys::Oid {
+    table::oid(TABLE).unwrap_or(pg_sys::InvalidOid)
+}
+
 /// Whether the tables of jobs could be locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tables {

@@ -92,7 +92,7 @@ impl Launcher {
         }
     }
 
-    /// Frees the slots of schedulers that ended, and those of jobs in databases that are gone.
+    /// Frees the slots of schedulers that ended, and those of jobs that no scheduler looks after any more.
     fn reap(&mut self, databases: &[Database]) {
         for (ticket, slot) in state::slots_of(None) {
             let ended = match (slot.kind, slot.phase) {
@@ -101,7 +101,10 @@ impl Launcher {
                     self.starting.get(&ticket).is_none_or(Handle::has_ended)
                         && state::look(ticket).is_some_and(|slot| slot.phase == Phase::Starting)
                 }
-                (_, phase) => phase == Phase::Ended && databases.iter().all(|database| database.oid != slot.database),
+                (_, phase) => {
+                    let known = databases.iter().any(|database| database.oid == slot.database);
+                    phase == Phase::Ended && (!known || self.without.contains(&slot.database))
+                }
             };
             if ended {
                 if slot.kind == Kind::Scheduler {
@@ -157,7 +160,8 @@ impl Launcher {
                 again = again.min(not_before);
                 continue;
             }
-            let request = Wanted { kind: Kind::Scheduler, database: database.oid, role: pg_sys::InvalidOid, job_id: 0, due: now, now };
+            let none = pg_sys::InvalidOid;
+            let request = Wanted { kind: Kind::Scheduler, database: database.oid, role: none, job_id: 0, table: none, due: now, now };
             match state::reserve(request) {
                 Ok(ticket) => again = again.min(self.start_scheduler(&database, ticket, now)),
                 Err(Refusal::Full) => {

@@ -28,6 +28,10 @@ const GRACE: i64 = 30 * SECOND;
 /// A clock that is set back by less is left alone.
 const CLOCK_STEP: i64 = 60 * SECOND;
 
+const MOMENT: Duration = Duration::from_millis(20);
+/// A scheduler that is to end waits so many moments for its jobs' ends.
+const PATIENCE: u32 = 100;
+
 static OWN: AtomicI64 = AtomicI64::new(0);
 
 #[pgrx::pg_guard]
@@ -69,6 +73,10 @@ struct Entry {
 struct Scheduler {
     ticket: Ticket,
     database: pg_sys::Oid,
+    /// The extension is gone: there is nothing to record any more.
+    gone: bool,
+    /// The table of jobs, when it was read last.
+    table: pg_sys::Oid,
     entries: Vec<Entry>,
     /// When the entries were read; None: they are to be read again.
     read_at: Option<i64>,
@@ -97,6 +105,8 @@ impl Scheduler {
         Self {
             ticket,
             database,
+            gone: false,
+            table: pg_sys::InvalidOid,
             entries: Vec::new(),
             read_at: None,
             outdated: false,
@@ -107,8 +117,26 @@ impl Scheduler {
         }
     }
 
-    /// Until it is told to stop, or the extension is gone.
+    /// Until it is told to stop, or the extension is gone. Jobs that still run go first.
     fn run(mut self) -> Outcome {
+        let outcome = self.serve();
+        self.gone = outcome == Outcome::NoExtension;
+        for _ in 0..PATIENCE {
+            self.end_jobs(|_| true);
+            if self.reap().is_none() || self.slots().is_empty() {
+                break;
+            }
+            process::sleep(MOMENT);
+        }
+        outcome
+    }
+
+    /// Ends jobs, some or all.
+    fn end_jobs(&self, which: impl Fn(&Slot) -> bool) {
+        state::stop(Reason::Stopped, Signal::Terminate, |slot| slot.kind == Kind::Job && slot.database == self.database && which(slot));
+    }
+
+    fn serve(&mut self) -> Outcome {
         loop {
             process::reload();
             let mut changed = false;
@@ -150,6 +178,8 @@ impl Scheduler {
         for (ticket, slot) in self.slots() {
             let now = datetime::now();
             let done = match slot.phase {
+                // Of the extension's life before this one.
+                Phase::Ended if self.gone || self.table != pg_sys::InvalidOid && slot.table != self.table => true,
                 Phase::Ended => self.settle(&slot)?,
                 // It was asked for by a scheduler before this one, or will never begin.
                 Phase::Starting => {
@@ -209,6 +239,7 @@ impl Scheduler {
     fn read(&mut self) -> bool {
         let slots = self.slots();
         let read = record::transaction(|| {
+            let table = job::table();
             let jobs = job::all();
             let mut stats: HashMap<i32, JobStat> = job_stat::all().into_iter().map(|stat| (stat.job_id, stat)).collect();
             if jobs.iter().any(|job| !stats.contains_key(&job.id)) {
@@ -244,10 +275,12 @@ impl Scheduler {
                     stat,
                 })
             };
-            (job::all().into_iter().filter_map(entry).collect::<Vec<_>>(), complete)
+            (job::all().into_iter().filter_map(entry).collect::<Vec<_>>(), table, complete)
         });
-        let Some((entries, complete)) = read else { return false };
+        let Some((entries, table, complete)) = read else { return false };
         self.entries = entries;
+        self.table = table;
+        self.end_jobs(|slot| slot.table != table);
         let now = datetime::now();
         // What could not be settled is looked at again in a second.
         self.read_at = Some(if complete { now } else { now - LOOK_AGAIN + SECOND });
@@ -314,7 +347,7 @@ impl Scheduler {
             self.outdated |= refused;
             return Ok(());
         }
-        let wanted = Wanted { kind: Kind::Job, database: self.database, role: job.owner, job_id: id, due, now };
+        let wanted = Wanted { kind: Kind::Job, database: self.database, role: job.owner, job_id: id, table: self.table, due, now };
         match state::reserve(wanted) {
             Ok(ticket) => {
                 let worker = Worker {

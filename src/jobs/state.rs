@@ -88,6 +88,8 @@ pub struct Slot {
     pub role: pg_sys::Oid,
     /// A job: which.
     pub job_id: i32,
+    /// A job: the table that it stands in. With the extension made anew, another job may have its id.
+    pub table: pg_sys::Oid,
     /// Its process, once it is there.
     pub pid: i32,
     /// Its latch, once it is there.
@@ -203,6 +205,8 @@ pub struct Wanted {
     pub role: pg_sys::Oid,
     /// A job: which.
     pub job_id: i32,
+    /// A job: the table that it stands in.
+    pub table: pg_sys::Oid,
     /// A job: since when it has been due. The database whose job waited longest has the next slot.
     pub due: i64,
     /// Now.
@@ -271,6 +275,7 @@ fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ti
         database,
         role: wanted.role,
         job_id,
+        table: wanted.table,
         pid: 0,
         latch: slots[index].latch,
         asked_at: wanted.now,
@@ -445,6 +450,16 @@ pub fn hold(database: pg_sys::Oid, holder: i32) -> bool {
 pub fn unhold(database: pg_sys::Oid, holder: i32) {
     STATE.with(|head, _| {
         for hold in head.holds.iter_mut().filter(|hold| hold.database == database && hold.holder == holder) {
+            hold.database = pg_sys::InvalidOid;
+        }
+        head.launcher.set();
+    });
+}
+
+/// Forgets all holds of a process that ends.
+pub fn unhold_all(holder: i32) {
+    STATE.with(|head, _| {
+        for hold in head.holds.iter_mut().filter(|hold| hold.database != pg_sys::InvalidOid && hold.holder == holder) {
             hold.database = pg_sys::InvalidOid;
         }
         head.launcher.set();

@@ -1,5 +1,7 @@
 //! Stopping jobs, and all processes of a database, and waiting until they are gone.
 
+use std::cell::Cell;
+use std::ffi::c_int;
 use std::time::Duration;
 
 use pgrx::pg_sys;
@@ -9,9 +11,13 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::process::{self, Signal};
 use crate::pg::{guard, role};
 
+thread_local! {
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
 const MOMENT: Duration = Duration::from_millis(20);
-/// A scheduler that does not see that it should end is ended after so many moments.
-const PATIENCE: u32 = 100;
+/// Processes that don't heed that they should end are ended after so many moments. A scheduler first records what became of its jobs.
+const PATIENCE: u32 = 150;
 
 /// Stops a job of this database that runs, unless it is this process that runs it, and waits until it is gone. Its owner's transaction
 /// is rolled back.
@@ -41,11 +47,20 @@ fn stop_all(database: pg_sys::Oid) {
     }
 }
 
+/// This session ends while it holds a database: a FATAL error unwinds nothing.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {
+    state::unhold_all(process::own_pid());
+}
+
 /// Runs a statement on a database that needs it for itself, and meanwhile keeps our processes out of it. Whoever may not do that to the
 /// database runs the statement, too, to get the error that is due.
 pub fn without_workers(database: Option<pg_sys::Oid>, statement: impl FnOnce()) {
     let Some(database) = database.filter(|database| role::owns_database(*database)) else { return statement() };
     let holder = process::own_pid();
+    if !REGISTERED.replace(true) {
+        process::at_exit(at_exit);
+    }
     // Without room for the hold a scheduler may come back; PostgreSQL then waits for it, and says so.
     state::hold(database, holder);
     guard::on_error(

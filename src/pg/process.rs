@@ -199,6 +199,12 @@ pub fn begin(at_exit: unsafe extern "C-unwind" fn(c_int, pg_sys::Datum)) {
     }
 }
 
+/// Has `callback` called when this process ends, however it does.
+pub fn at_exit(callback: unsafe extern "C-unwind" fn(c_int, pg_sys::Datum)) {
+    // SAFETY: a function of this library.
+    unsafe { ffi::before_shmem_exit(Some(callback), pg_sys::Datum::null()) }
+}
+
 /// Connects a worker to no database, to see what all have in common.
 pub fn connect_to_none() {
     // SAFETY: in a background worker, once.

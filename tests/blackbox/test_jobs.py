@@ -33,7 +33,7 @@ def wait(condition, what, timeout=90):
 
 
 def value(db, sql, *parameters):
-    return db.execute(sql, parameters).fetchone()[0]
+    return db.execute(sql, parameters or None).fetchone()[0]
 
 
 def wait_for(db, sql, *parameters):
@@ -322,10 +322,10 @@ def test_jobs_wait_for_a_restore(db):
 def test_a_dump_holds_jobs(server, database, db):
     db.execute("SELECT _timescaledb_functions.stop_background_workers()")
     job = add(db, "note", "2 days", config='{"a": 1}', job_name="kept", timezone="Europe/Berlin", initial_start="2001-01-01 00:00+00")
-    server.psql('CREATE DATABASE "jobs copy"')
+    server.psql('CREATE DATABASE "jobs_copy"')
     try:
-        server.psql(server.pg_dump(database), "jobs copy")
-        with server.connect("jobs copy") as copy:
+        server.psql(server.pg_dump(database), "jobs_copy")
+        with server.connect("jobs_copy") as copy:
             jobs = "SELECT * FROM _timescaledb_config.bgw_job WHERE id >= 1000 ORDER BY id"
             assert copy.execute(jobs).fetchall() == db.execute(jobs).fetchall()
             # It was due long ago, and does not run into the restore.
@@ -333,4 +333,4 @@ def test_a_dump_holds_jobs(server, database, db):
             assert add(copy, "note") > job
             assert value(copy, "SELECT count(*) FROM timescaledb_information.jobs WHERE job_id = 3") == 1
     finally:
-        server.psql('DROP DATABASE "jobs copy"')
+        server.psql('DROP DATABASE "jobs_copy"')
