@@ -100,7 +100,7 @@ pub fn rename_schema(from: &str, to: &str) {
 
 /// Removes what the catalog holds of a relation that is being dropped, if it is a hypertable. Returns its id.
 pub fn delete(relid: pg_sys::Oid) -> Option<i32> {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return None };
+    let table = Table::open(TABLE, pg_sys::RowExclusiveLock)?;
     let rows = table.scan(Some("hypertable_relid_key"), &[Key::Oid(2, relid)]);
     for row in &rows {
         if let Some(id) = row.get::<i32>(0) {
