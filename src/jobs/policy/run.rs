@@ -12,7 +12,7 @@ use crate::catalog::hypertable::Hypertable;
 use crate::chunk::list::{self, Chunk};
 use crate::chunk::window::{Asked, Window};
 use crate::chunk::{drop, place, size};
-use crate::columnar::compress;
+use crate::columnar::{compress, roll_up};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::relation_name;
 use crate::pg::{datetime, ffi, process, size as table_size};
@@ -47,8 +47,10 @@ pub fn due(kind: Kind, config: &str) -> Result<Vec<pg_sys::Oid>> {
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
     match work {
         Work::Compress { due, most, recompress, .. } => {
+            let unmerged = roll_up::candidates(&hypertable);
             let chunks = in_window(&hypertable, due)?.into_iter().map(|chunk| chunk.relid);
-            Ok(chunks.filter(|chunk| is_to_compress(*chunk, recompress)).take(most.unwrap_or(usize::MAX)).collect())
+            let chunks = chunks.filter(|chunk| is_to_compress(*chunk, recompress) || unmerged.contains(chunk));
+            Ok(chunks.take(most.unwrap_or(usize::MAX)).collect())
         }
         Work::Drop { due, size, by } => slices_to_drop(&hypertable, due, size, by.as_ref()),
         Work::Reorder { index } => chunks_to_reorder(&hypertable, index),
@@ -134,14 +136,18 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Resu
     limit_waiting(if hurried { SHORT_WAIT } else { LONGEST_WAIT });
     match work {
         Work::Compress { due, recompress, verbose, .. } => {
-            if !is_in_window(&hypertable, due, relid)? || !is_to_compress(relid, recompress) {
+            if !is_in_window(&hypertable, due, relid)? {
                 return Ok(());
+            }
+            if !is_to_compress(relid, recompress) {
+                return roll_up::run(relid).map(|_| ());
             }
             if verbose {
                 Error::new(SqlState("00000"), format!("moving chunk \"{}\" to the columnstore", relation_name(relid)))
                     .report(PgLogLevel::LOG);
             }
-            compress::compress(relid, true, false)
+            compress::compress(relid, true, false)?;
+            roll_up::run(relid).map(|_| ())
         }
         Work::Drop { due, size, by } => drop_step(&hypertable, due, size, by.as_ref(), relid),
         Work::Reorder { index } => {

@@ -102,6 +102,27 @@ DROP INDEX shuffled_device_idx;
 CALL run_job(:reorder);
 SELECT count(*) FROM shuffled;
 
+-- Chunks that are moved to the columnstore are merged, if the table wants that; and those that could not be then are merged later.
+CREATE TABLE merged (n int NOT NULL, device text);
+SELECT create_hypertable('merged', 'n', chunk_time_interval => 100);
+SELECT set_integer_now_func('merged', 'n_now');
+ALTER TABLE merged SET (timescaledb.compress, timescaledb.compress_segmentby = 'device', timescaledb.compress_orderby = 'n');
+INSERT INTO merged SELECT n, 'd' || n % 3 FROM generate_series(0, 999) AS n;
+SELECT count(compress_chunk(chunk)) FROM show_chunks('merged', older_than => 200) AS chunk;
+ALTER TABLE merged SET (timescaledb.compress_chunk_interval = '300');
+SELECT add_compression_policy('merged', 300) AS compression \gset
+CALL run_job(:compression);
+SELECT start, "end", status FROM state WHERE hypertable_name = 'merged';
+SELECT count(*), sum(n) FROM merged;
+
+-- One row per hypertable for who looks after them.
+SELECT (alter_job(:compression, scheduled => false)).scheduled;
+INSERT INTO merged VALUES (150, 'late');
+SELECT hypertable_name, owner, num_chunks, compressed_chunks, partial_chunks, total_bytes = hypertable_size(hypertable_name::regclass) AS bytes,
+    before_compression_bytes > 0 AS before, after_compression_bytes > 0 AS after, compression_ratio > 0 AS ratio,
+    jsonb_path_query_array(policies, '$[*].name') AS policies, problems
+FROM timescaledb_information.hypertable_health ORDER BY 1;
+
 -- The config of a hypertable that is gone, or of somebody else's.
 SELECT add_job('_timescaledb_functions.policy_retention', '1 day', config => '{"hypertable_id": 1, "drop_after": 900}') AS mine \gset
 DROP TABLE counts;
