@@ -232,3 +232,21 @@ pub fn set_option(name: &CStr, value: &str, keep: bool) {
     // SAFETY: copies the value; an ERROR if there is no such setting.
     unsafe { ffi::SetConfigOption(name.as_ptr(), value.as_ptr(), pg_sys::GucContext::PGC_SUSET, source) }
 }
+
+/// Sets a setting that any role may set, until the transaction ends.
+pub fn set_local(name: &CStr, value: &str) {
+    let value = super::relation::c_string(value);
+    // SAFETY: copies the value; an ERROR if there is no such setting.
+    unsafe {
+        ffi::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}

@@ -15,7 +15,7 @@ use super::key::Key;
 use super::merge::Merge;
 use super::ordered::{self, OrderedRows};
 use super::sample::Sample;
-use super::{columns, epq, explain, order, plan};
+use super::{columns, direct, epq, explain, order, plan};
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::filter::Filter;
 use crate::columnar::layout::{self, Layout};
@@ -25,7 +25,7 @@ use crate::custom::{Node, State};
 use crate::error::Result;
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::boundary;
-use crate::pg::{list, node, slot};
+use crate::pg::{list, slot};
 
 /// The node's state; what has destructors lies in a box of its own, which goes with the query's memory.
 #[derive(Clone, Copy)]
@@ -277,7 +277,7 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         let (sorts, distinct) =
             order::from_list(list::pointers::<pg_sys::List>((*plan).custom_private).first().copied().unwrap_or_default());
         let keys: Vec<i16> = sorts.iter().map(|sort| sort.attribute).collect();
-        let result = direct_slot(state, layout);
+        let result = direct::slot(&state.scan.ss.ps, layout);
         let columns = match &result {
             Some((slot, places)) if sorts.is_empty() => Columns::direct(plan, *slot, layout, desc, places),
             _ => Columns::new(plan, slot, layout, desc, &keys),
@@ -311,38 +311,6 @@ unsafe fn begin_batches(state: &mut State<ColumnarScan>, estate: *mut pg_sys::ES
         }
     }
     Ok(())
-}
-
-/// The result slot, and for each of its columns which one of the scan tuple it is, if all of them are columns of batches as they are and
-/// no condition is left for rows.
-///
-/// # Safety
-/// An initialised node.
-unsafe fn direct_slot(state: &State<ColumnarScan>, layout: &Layout) -> Option<(*mut pg_sys::TupleTableSlot, Vec<usize>)> {
-    // SAFETY: a finished plan; without a target list there is nothing to write.
-    unsafe {
-        let ps = &state.scan.ss.ps;
-        let plan = ps.plan.cast::<pg_sys::CustomScan>();
-        let projection = ps.ps_ProjInfo.as_ref()?;
-        if !ps.qual.is_null() || (*plan).scan.plan.targetlist.is_null() {
-            return None;
-        }
-        let attributes = columns::attributes(plan);
-        let mut places = Vec::new();
-        for target in list::pointers::<pg_sys::TargetEntry>((*plan).scan.plan.targetlist) {
-            let var = (*target).expr.cast::<pg_sys::Var>();
-            if node::tag(var) != pg_sys::NodeTag::T_Var || (*var).varno != pg_sys::INDEX_VAR {
-                return None;
-            }
-            let place = ((*var).varattno as usize).checked_sub(1)?;
-            let attribute = *attributes.get(place)?;
-            if attribute <= 0 || layout.column_of(attribute).is_none() || places.contains(&place) {
-                return None;
-            }
-            places.push(place);
-        }
-        Some((projection.pi_state.resultslot, places))
-    }
 }
 
 /// Flags of the plan: see `plan`.
@@ -403,11 +371,16 @@ unsafe fn next_of_batches(state: &mut State<ColumnarScan>) -> *mut pg_sys::Tuple
             }
             if !batches.next() {
                 slot::clear(row);
+                slot::clear(state.scan.ss.ss_ScanTupleSlot);
                 return std::ptr::null_mut();
             }
             stand(row);
             if ps.qual.is_null() {
-                if ps.ps_ProjInfo.is_null() || !direct.is_null() {
+                if !direct.is_null() {
+                    stand(state.scan.ss.ss_ScanTupleSlot);
+                    return row;
+                }
+                if ps.ps_ProjInfo.is_null() {
                     return row;
                 }
                 if state.node.is_count {

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 mod batches;
 mod columns;
 mod cost;
+mod direct;
 mod epq;
 mod estimate;
 mod exec;

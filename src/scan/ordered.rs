@@ -163,6 +163,7 @@ pub unsafe fn next(state: &mut State<ColumnarScan>) -> *mut pg_sys::TupleTableSl
                 return empty;
             }
             if let Some(result) = merge.write() {
+                stand(scan);
                 merge.take();
                 merge.used();
                 return result;
