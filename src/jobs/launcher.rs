@@ -21,8 +21,6 @@ const SECOND: i64 = 1_000_000;
 const SOUND_LIFE: i64 = 60 * SECOND;
 /// The pause before another try grows to so much.
 const LONGEST_PAUSE: i64 = 60 * SECOND;
-/// Slots that are missing for longer are reported.
-const LASTING: i64 = 10 * SECOND;
 /// Seconds after which the postmaster starts the launcher again, should it fail.
 const RESTART: c_int = 5;
 
@@ -68,8 +66,6 @@ struct Launcher {
     failures: HashMap<pg_sys::Oid, Failures>,
     /// Schedulers that were asked for, and may never begin.
     starting: HashMap<Ticket, Handle>,
-    /// Since when there has been no slot for a scheduler.
-    full_since: Option<i64>,
     reports: Reports,
 }
 
@@ -176,12 +172,10 @@ impl Launcher {
         }
         if full {
             // Many databases are looked into at the server's start: that passes.
-            if now - *self.full_since.get_or_insert(now) > LASTING {
-                self.reports.no_slot(now);
-            }
+            self.reports.no_slot(now);
             again = again.min(now + SECOND);
-        } else {
-            self.full_since = None;
+        } else if again == i64::MAX {
+            self.reports.all_is_well();
         }
         again
     }

@@ -331,6 +331,7 @@ impl Scheduler {
             }
         }
         state::update(self.ticket, |own| own.waiting_since = 0);
+        self.reports.all_is_well();
         look
     }
 

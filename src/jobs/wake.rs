@@ -47,6 +47,8 @@ pub fn init() {
         }
         if let Some(database) = COPIED.take().filter(|_| committed) {
             state::note_change(database);
+            // Whether a database that has a scheduler is still to have one is the launcher's to decide.
+            state::wake_launcher();
         }
     });
 }
