@@ -44,8 +44,9 @@ impl Packing {
         // Most vectors have no outliers: a look at some values tells, and on which side they are.
         const SOME: usize = 8;
         if values.len() > 16 * SOME {
-            let low = Self::guess(&Histogram::above(values.iter().step_by(SOME), min), values.len(), full, SOME);
-            let wide = Self::guess(&Histogram::around(values.iter().step_by(SOME), centre), values.len(), full, SOME);
+            let some = || values.chunks(SOME).map(|values| &values[0]);
+            let low = Self::guess(&Histogram::above(some(), min), values.len(), full, SOME);
+            let wide = Self::guess(&Histogram::around(some(), centre), values.len(), full, SOME);
             above = low < best.cost && low <= wide;
             around = wide < best.cost && wide < low;
         }
@@ -65,7 +66,12 @@ impl Packing {
         let mut best = usize::MAX;
         for width in (0..full).rev() {
             exceptions += histogram.count(width + 1);
-            best = best.min(packed_len(count, width) + exceptions * step * (POSITION_BITS as usize + 4) / 8);
+            let apart = exceptions * step * (POSITION_BITS as usize + 4) / 8;
+            // There will not be fewer.
+            if apart >= best {
+                break;
+            }
+            best = best.min(packed_len(count, width) + apart);
         }
         best.saturating_add(4)
     }
@@ -76,6 +82,10 @@ impl Packing {
         let mut exceptions = histogram.wider(full);
         for width in (0..full).rev() {
             exceptions += histogram.count(width + 1);
+            // What is kept apart takes more bits than there is room for.
+            if packed_len(count, width) + packed_len(exceptions, POSITION_BITS + width) >= best.cost {
+                continue;
+            }
             let base = base(width);
             let far = |value: i64| value.checked_sub(base).map_or(64, |distance| bit_width(zigzag(distance)));
             let plan = Self::costed(count, base, width, exceptions, far(min).max(far(max)));
@@ -136,11 +146,6 @@ impl Exceptions {
         self.positions.is_empty()
     }
 
-    /// Bytes that [`Self::write`] appends.
-    pub(crate) fn cost(&self) -> usize {
-        exceptions_cost(self.positions.len(), self.width)
-    }
-
     /// Appends the exceptions; nothing if there is none.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if self.is_empty() {
@@ -153,7 +158,8 @@ impl Exceptions {
     }
 }
 
-fn exceptions_cost(count: usize, width: u32) -> usize {
+/// Bytes that so many exceptions take.
+pub(crate) fn exceptions_cost(count: usize, width: u32) -> usize {
     match count {
         0 => 0,
         _ => varint_len(count as u64 - 1) + 1 + packed_len(count, POSITION_BITS) + packed_len(count, width),
@@ -215,41 +221,36 @@ pub(crate) fn middle(values: &[i64]) -> i64 {
     sample[SAMPLES / 2]
 }
 
-/// How many values have which width; four counters each, because values of the same width follow each other.
-struct Histogram([[u16; 65]; 4]);
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self([[0; 65]; 4])
-    }
-}
+/// How many values have which width.
+struct Histogram([u16; 65]);
 
 impl Histogram {
     /// Of the distances from the least value.
     fn above<'a>(values: impl Iterator<Item = &'a i64>, min: i64) -> Self {
-        let mut this = Self::default();
-        values.enumerate().for_each(|(at, &value)| this.add(at, bit_width(value.wrapping_sub(min) as u64)));
-        this
+        Self::new(values.map(|&value| bit_width(value.wrapping_sub(min) as u64)))
     }
 
     /// Of the distances from a value in the middle, to either side.
     fn around<'a>(values: impl Iterator<Item = &'a i64>, centre: i64) -> Self {
-        let mut this = Self::default();
-        values.enumerate().for_each(|(at, &value)| this.add(at, signed_width(value.wrapping_sub(centre))));
-        this
+        Self::new(values.map(|&value| signed_width(value.wrapping_sub(centre))))
     }
 
-    #[inline]
-    fn add(&mut self, at: usize, width: u32) {
-        self.0[at % 4][width as usize] += 1;
+    /// With four counters for each width in turn, because values of the same width follow each other and a processor waits for a counter
+    /// that it has just written.
+    fn new(widths: impl Iterator<Item = u32>) -> Self {
+        let mut counts = [[0; 65]; 4];
+        widths.enumerate().for_each(|(at, width)| counts[at % 4][width as usize] += 1);
+        let [mut sums, others @ ..] = counts;
+        others.iter().for_each(|counts| sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count));
+        Self(sums)
     }
 
     fn count(&self, width: u32) -> usize {
-        self.0.iter().map(|counts| usize::from(counts[width as usize])).sum()
+        usize::from(self.0[width as usize])
     }
 
     fn wider(&self, width: u32) -> usize {
-        (width + 1..=64).map(|width| self.count(width)).sum()
+        self.0[width as usize + 1..].iter().map(|&count| usize::from(count)).sum()
     }
 }
 
