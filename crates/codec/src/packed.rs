@@ -12,6 +12,8 @@ use crate::{Corrupt, VECTOR_ROWS};
 const PATCHED: u8 = 0x80;
 /// Bits of an exception's position.
 const POSITION_BITS: u32 = 10;
+/// One of so many values is looked at first.
+const SOME: usize = 8;
 
 /// How to pack certain values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,38 +44,23 @@ impl Packing {
         let mut around = true;
         let mut above = true;
         // Most vectors have no outliers: a look at some values tells, and on which side they are.
-        const SOME: usize = 8;
         if values.len() > 16 * SOME {
-            let some = || values.chunks(SOME).map(|values| &values[0]);
-            let low = Self::guess(&Histogram::above(some(), min), values.len(), full, SOME);
-            let wide = Self::guess(&Histogram::around(some(), centre), values.len(), full, SOME);
+            let mut sample = [0; VECTOR_ROWS / SOME];
+            let sample = &mut sample[..values.len().div_ceil(SOME)];
+            sample.iter_mut().zip(values.chunks(SOME)).for_each(|(place, some)| *place = some[0]);
+            let low = Histogram::above(sample, min).guess(values.len(), full);
+            let wide = Histogram::around(sample, centre).guess(values.len(), full);
             above = low < best.cost && low <= wide;
             around = wide < best.cost && wide < low;
         }
         if above {
-            best = best.cheaper(&Histogram::above(values.iter(), min), values.len(), (min, max), full, |_| min);
+            best = best.cheaper(&Histogram::above(values, min), values.len(), (min, max), full, |_| min);
         }
         if around {
             let base = |width| centre.wrapping_sub(half(width));
-            best = best.cheaper(&Histogram::around(values.iter(), centre), values.len(), (min, max), full, base);
+            best = best.cheaper(&Histogram::around(values, centre), values.len(), (min, max), full, base);
         }
         best
-    }
-
-    /// About the cost of the best width, if only each `step`th value was counted.
-    fn guess(histogram: &Histogram, count: usize, full: u32, step: usize) -> usize {
-        let mut exceptions = histogram.wider(full);
-        let mut best = usize::MAX;
-        for width in (0..full).rev() {
-            exceptions += histogram.count(width + 1);
-            let apart = exceptions * step * (POSITION_BITS as usize + 4) / 8;
-            // There will not be fewer.
-            if apart >= best {
-                break;
-            }
-            best = best.min(packed_len(count, width) + apart);
-        }
-        best.saturating_add(4)
     }
 
     /// This, or a narrower width with exceptions if that is cheaper.
@@ -82,7 +69,7 @@ impl Packing {
         let mut exceptions = histogram.wider(full);
         for width in (0..full).rev() {
             exceptions += histogram.count(width + 1);
-            // What is kept apart takes more bits than there is room for.
+            // What is kept apart takes more than `width` bits each: so far is the greatest value from the base.
             if packed_len(count, width) + packed_len(exceptions, POSITION_BITS + width) >= best.cost {
                 continue;
             }
@@ -226,20 +213,27 @@ struct Histogram([u16; 65]);
 
 impl Histogram {
     /// Of the distances from the least value.
-    fn above<'a>(values: impl Iterator<Item = &'a i64>, min: i64) -> Self {
-        Self::new(values.map(|&value| bit_width(value.wrapping_sub(min) as u64)))
+    fn above(values: &[i64], min: i64) -> Self {
+        Self::new(values, |value| bit_width(value.wrapping_sub(min) as u64))
     }
 
     /// Of the distances from a value in the middle, to either side.
-    fn around<'a>(values: impl Iterator<Item = &'a i64>, centre: i64) -> Self {
-        Self::new(values.map(|&value| signed_width(value.wrapping_sub(centre))))
+    fn around(values: &[i64], centre: i64) -> Self {
+        Self::new(values, |value| signed_width(value.wrapping_sub(centre)))
     }
 
     /// With four counters for each width in turn, because values of the same width follow each other and a processor waits for a counter
     /// that it has just written.
-    fn new(widths: impl Iterator<Item = u32>) -> Self {
+    #[inline(always)]
+    fn new(values: &[i64], width: impl Fn(i64) -> u32) -> Self {
         let mut counts = [[0; 65]; 4];
-        widths.enumerate().for_each(|(at, width)| counts[at % 4][width as usize] += 1);
+        let (groups, rest) = values.as_chunks::<4>();
+        for group in groups {
+            for (counts, &value) in counts.iter_mut().zip(group) {
+                counts[width(value) as usize] += 1;
+            }
+        }
+        rest.iter().for_each(|&value| counts[0][width(value) as usize] += 1);
         let [mut sums, others @ ..] = counts;
         others.iter().for_each(|counts| sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count));
         Self(sums)
@@ -251,6 +245,22 @@ impl Histogram {
 
     fn wider(&self, width: u32) -> usize {
         self.0[width as usize + 1..].iter().map(|&count| usize::from(count)).sum()
+    }
+
+    /// About the cost of the best width for `count` values, if only one of [`SOME`] was counted.
+    fn guess(&self, count: usize, full: u32) -> usize {
+        let mut exceptions = self.wider(full);
+        let mut best = usize::MAX;
+        for width in (0..full).rev() {
+            exceptions += self.count(width + 1);
+            let apart = exceptions * SOME * (POSITION_BITS as usize + 4) / 8;
+            // There will not be fewer.
+            if apart >= best {
+                break;
+            }
+            best = best.min(packed_len(count, width) + apart);
+        }
+        best.saturating_add(4)
     }
 }
 
