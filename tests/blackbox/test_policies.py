@@ -4,6 +4,9 @@ import os
 import random
 import time
 
+import pytest
+from server import Server
+
 CHUNK = 100
 COMPRESS_AFTER = 300
 DROP_AFTER = 1500
@@ -22,6 +25,7 @@ ALTER TABLE readings SET (timescaledb.columnstore, timescaledb.segmentby = 'devi
 CALL add_columnstore_policy('readings', {COMPRESS_AFTER}, schedule_interval => '300 ms');
 SELECT add_retention_policy('readings', {DROP_AFTER}, schedule_interval => '300 ms');
 SELECT alter_job(add_reorder_policy('readings', 'readings_device'), schedule_interval => '500 ms');
+SELECT alter_job(job_id, retry_period => '300 ms') FROM timescaledb_information.jobs WHERE hypertable_name = 'readings';
 """
 
 
@@ -43,7 +47,8 @@ def state_of(server, database):
         return state(connection)
 
 
-def test_a_table_that_is_written_to_is_compressed_and_retained_and_loses_nothing(server, database, db):
+@pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "while workers are killed"])
+def test_a_table_that_is_written_to_is_compressed_and_retained_and_loses_nothing(server, database, db, killed):
     server.psql(SETUP, database)
     random.seed(4)
     expected = {}
@@ -67,6 +72,8 @@ def test_a_table_that_is_written_to_is_compressed_and_retained_and_loses_nothing
             oldest = max(0, now - DROP_AFTER + CHUNK) // CHUNK
             wanted = sum(value for chunk, value in expected.items() if chunk >= oldest)
             assert reader.execute("SELECT sum(value)::bigint FROM readings WHERE n >= %s", (oldest * CHUNK,)).fetchone()[0] == wanted
+            if killed:
+                reader.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'timescale_compat job' AND random() < 0.5")
             time.sleep(0.05)
 
         now = (STEPS - 1) * CHUNK
@@ -86,9 +93,31 @@ def test_a_table_that_is_written_to_is_compressed_and_retained_and_loses_nothing
         stats = reader.execute("""SELECT proc_name, last_run_status, total_successes > 0, total_failures
                                   FROM timescaledb_information.job_stats JOIN timescaledb_information.jobs USING (job_id)
                                   WHERE jobs.hypertable_name = 'readings' ORDER BY 1""").fetchall()
-        assert stats == [(name, "Success", True, 0) for name in ("policy_compression", "policy_reorder", "policy_retention")]
+        if not killed:
+            errors = reader.execute("SELECT job_id, sqlerrcode, err_message FROM timescaledb_information.job_errors").fetchall()
+            assert stats == [(name, "Success", True, 0) for name in ("policy_compression", "policy_reorder", "policy_retention")], errors
         health = reader.execute("SELECT num_chunks, compressed_chunks, partial_chunks, problems FROM timescaledb_information.hypertable_health").fetchone()
-        assert health == (STEPS - first, last_compressed + 1 - first, 0, None)
+        assert health[:3] == (STEPS - first, last_compressed + 1 - first, 0)
+        assert killed or health[3] is None
+
+
+def test_a_crash_in_the_middle_loses_nothing_and_doubles_nothing():
+    with Server("policies") as own:
+        own.create_database("d")
+        own.psql(SETUP + "INSERT INTO readings SELECT g, 'd' || g % 7, g FROM generate_series(0, 4999) AS g;", "d")
+        for now in (2000, 3000, 4000, 5000):
+            own.psql(f"UPDATE clock SET n = {now}", "d")
+            time.sleep(random.random())
+            own.kill9()
+            own.start()
+            # Without this a job that crashed would wait for some minutes.
+            own.psql("SELECT alter_job(job_id, next_start => now()) FROM timescaledb_information.jobs WHERE hypertable_name = 'readings'", "d")
+            oldest = now - DROP_AFTER + CHUNK
+            rows = own.psql(f"SELECT count(*), sum(value) FROM readings WHERE n >= {oldest}", "d")
+            assert rows == f"{5000 - oldest}|{sum(range(oldest, 5000))}"
+        with own.connect("d") as db:
+            wait_until(lambda: [status for start, _, status in state(db) if start < 4700] == [1] * 12, lambda: state(db))
+        assert own.psql("SELECT min(n), max(n), count(*) FROM readings", "d") == "3500|4999|1500"
 
 
 def test_a_chunk_that_is_in_use_is_done_in_a_later_run(server, database, db):

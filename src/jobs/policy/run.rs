@@ -15,7 +15,7 @@ use crate::chunk::{drop, place, size};
 use crate::columnar::{compress, roll_up};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::relation_name;
-use crate::pg::{datetime, ffi, process, size as table_size};
+use crate::pg::{datetime, ffi, partition_change, process, size as table_size};
 
 /// A policy of reordering leaves so many slices at the end alone: rows are still coming.
 const YOUNGEST: usize = 3;
@@ -136,7 +136,9 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Resu
     limit_waiting(if hurried { SHORT_WAIT } else { LONGEST_WAIT });
     match work {
         Work::Compress { due, recompress, verbose, .. } => {
-            if !is_in_window(&hypertable, due, relid)? {
+            // It may be dropped while its lock is waited for.
+            let is_due = || is_in_window(&hypertable, due, relid);
+            if !is_due()? || !lock_chunk(&hypertable, relid, pg_sys::ExclusiveLock) || !is_due()? {
                 return Ok(());
             }
             if !is_to_compress(relid, recompress) {
@@ -151,12 +153,23 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Resu
         }
         Work::Drop { due, size, by } => drop_step(&hypertable, due, size, by.as_ref(), relid),
         Work::Reorder { index } => {
-            if list::find(relid).is_some() && is_to_reorder(relid, hypertable.relid, index) {
+            let is_due = || is_to_reorder(relid, hypertable.relid, index);
+            if is_chunk_of(&hypertable, relid) && is_due() && lock_chunk(&hypertable, relid, pg_sys::AccessExclusiveLock) && is_due() {
                 place::reorder(relid, Some(index), false)?;
             }
             Ok(())
         }
     }
+}
+
+fn is_chunk_of(hypertable: &Hypertable, relid: pg_sys::Oid) -> bool {
+    list::find(relid).is_some_and(|located| located.hypertable.id == hypertable.id)
+}
+
+/// Locks a chunk until the transaction ends; false if it has gone meanwhile.
+fn lock_chunk(hypertable: &Hypertable, relid: pg_sys::Oid, lock: u32) -> bool {
+    partition_change::lock(relid, lock);
+    is_chunk_of(hypertable, relid)
 }
 
 /// For this transaction, unless the role has set less.
@@ -185,7 +198,10 @@ fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&
     }
     if !too_large && !emptied && !aged && verdict != Verdict::Drop {
         return match by.filter(|_| deletes) {
-            Some(by) => slice.iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict)),
+            Some(by) => {
+                let there = slice.iter().filter(|chunk| lock_chunk(hypertable, chunk.relid, pg_sys::RowExclusiveLock));
+                there.into_iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict))
+            }
             None => Ok(()),
         };
     }

@@ -43,6 +43,28 @@ SELECT (alter_job(:by_size, config => config || '{"drop_after_size": "500 kB"}')
 CALL run_job(:by_size);
 SELECT min(n), max(n) FROM large;
 
+-- By all kinds of time.
+SET timezone = 'UTC';
+SET client_min_messages = warning;
+CREATE PROCEDURE try(type regtype, times text) LANGUAGE plpgsql AS $$
+DECLARE job int; kept bool; chunks bool;
+BEGIN
+    EXECUTE format('CREATE TABLE typed (time %s NOT NULL)', type);
+    PERFORM create_hypertable('typed', 'time', chunk_time_interval => interval '1 day');
+    EXECUTE format('INSERT INTO typed SELECT %s FROM generate_series(0, 20) AS days', times);
+    job := add_retention_policy('typed', INTERVAL '10 days');
+    COMMIT;
+    CALL run_job(job);
+    SELECT count(*) BETWEEN 11 AND 12, (SELECT count(*) BETWEEN 11 AND 12 FROM show_chunks('typed')) INTO kept, chunks FROM typed;
+    RAISE WARNING '% % %', type, kept, chunks;
+    DROP TABLE typed;
+END $$;
+CALL try('timestamptz', 'now() - days * interval ''1 day''');
+CALL try('timestamp', 'now() - days * interval ''1 day''');
+CALL try('date', 'current_date - days');
+CALL try('uuid', 'to_uuidv7(now() - days * interval ''1 day'')');
+RESET client_min_messages;
+
 -- By value.
 CREATE TABLE readings (n bigint NOT NULL, tenant text, value float8);
 SELECT create_hypertable('readings', 'n', chunk_time_interval => 100);
@@ -93,7 +115,7 @@ UPDATE clock SET n = 35000;
 SELECT add_retention_policy('batched', 20000, drop_after_by => '{"tenant": {"A": 40000}}') AS by_batch \gset
 CALL run_job(:by_batch);
 SELECT n / 10000 AS chunk, tenant, count(*), sum(value) FROM batched GROUP BY 1, 2 ORDER BY 1, 2;
-SELECT chunk, _timescaledb_functions.chunk_status_text(chunk) FROM show_chunks('batched') AS chunk;
+SELECT _timescaledb_functions.chunk_status_text(chunk) FROM show_chunks('batched') AS chunk;
 -- Texts that say the same value: the longer life counts.
 CREATE TABLE numbered (n bigint NOT NULL, tenant int);
 SELECT create_hypertable('numbered', 'n', chunk_time_interval => 100);
