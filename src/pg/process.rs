@@ -233,6 +233,14 @@ pub fn set_option(name: &CStr, value: &str, keep: bool) {
     unsafe { ffi::SetConfigOption(name.as_ptr(), value.as_ptr(), pg_sys::GucContext::PGC_SUSET, source) }
 }
 
+/// The same for a background worker only: a session shows what its client sent.
+pub fn show_progress(text: &str) {
+    // SAFETY: reads a variable that the postmaster set.
+    if unsafe { !pg_sys::MyBgworkerEntry.is_null() } {
+        show_activity(true, text);
+    }
+}
+
 /// Sets a setting that any role may set, until the transaction ends.
 pub fn set_local(name: &CStr, value: &str) {
     let value = super::relation::c_string(value);

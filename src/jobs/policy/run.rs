@@ -133,6 +133,12 @@ fn is_to_reorder(chunk: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> b
 /// hardly at all.
 pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Result<()> {
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
+    let name = relation_name(relid);
+    process::show_progress(&match kind {
+        Kind::Compression => format!("moving chunk \"{name}\" to the columnstore"),
+        Kind::Retention => format!("retention of chunk \"{name}\""),
+        Kind::Reorder => format!("putting chunk \"{name}\" in order"),
+    });
     limit_waiting(if hurried { SHORT_WAIT } else { LONGEST_WAIT });
     match work {
         Work::Compress { due, recompress, verbose, .. } => {
