@@ -241,7 +241,7 @@ pub fn show_progress(text: &str) {
     }
 }
 
-/// Sets a setting that any role may set, until the transaction ends.
+/// Sets a setting until the transaction ends, whatever the role may set.
 pub fn set_local(name: &CStr, value: &str) {
     let value = super::relation::c_string(value);
     // SAFETY: copies the value; an ERROR if there is no such setting.
@@ -249,7 +249,7 @@ pub fn set_local(name: &CStr, value: &str) {
         ffi::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_SESSION,
             pg_sys::GucAction::GUC_ACTION_LOCAL,
             true,
