@@ -137,6 +137,18 @@ def test_a_chunk_that_is_in_use_is_done_in_a_later_run(server, database, db):
     assert db.execute("SELECT total_failures FROM timescaledb_information.job_stats JOIN timescaledb_information.jobs USING (job_id) WHERE proc_name = 'policy_compression'").fetchone() == (0,)
 
 
+def test_a_worker_says_which_chunk_it_is_at(server, database, db):
+    server.psql(SETUP, database)
+    with server.connect(database, autocommit=False) as holder:
+        holder.execute("INSERT INTO readings SELECT g, 'd', 1 FROM generate_series(0, 999) AS g")
+        holder.commit()
+        holder.execute("INSERT INTO readings VALUES (250, 'd', 1)")
+        db.execute("UPDATE clock SET n = 1200")
+        at = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'Columnstore Policy [%'
+                AND query LIKE 'moving chunk "_hyper_1_3_chunk" to the columnstore'"""
+        wait_until(lambda: db.execute(at).fetchone() == (1,), lambda: db.execute("SELECT application_name, query FROM pg_stat_activity").fetchall())
+
+
 def test_what_fails_is_said_and_the_rest_is_done(server, database, db):
     server.psql(SETUP, database)
     server.psql("""

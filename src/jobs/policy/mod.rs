@@ -78,6 +78,7 @@ pub fn add(relid: pg_sys::Oid, kind: Kind, mut config: Map<String, Value>, when:
     }
     let new = Config::read(kind, &config)?;
     check_others(&new)?;
+    note_other_column(&new);
     let owner = Relation::open(relid, pg_sys::NoLock).class().relowner;
     let (name, interval, retry, longest) = defaults(&hypertable, &new, kind);
     define::add(NewJob {
@@ -168,6 +169,18 @@ fn check_others(new: &Config) -> Result<()> {
         return Ok(());
     }
     Err(error)
+}
+
+/// Rows that are deleted by a column that batches are not kept apart by have to be moved out of them.
+fn note_other_column(new: &Config) {
+    let config::Work::Drop { by: Some(by), .. } = &new.work else { return };
+    let segmentby = columnstore::find(new.hypertable.id).and_then(|settings| settings.segmentby);
+    if segmentby.is_some_and(|columns| !columns.contains(&by.column)) {
+        Error::new(SqlState("00000"), format!("column \"{}\" is not one of the columnstore's segmentby columns", by.column))
+            .detail("Rows in batches that hold other values as well have to be moved before they are deleted.")
+            .hint("Name the column in timescaledb.segmentby, so that whole batches can go.")
+            .report(PgLogLevel::NOTICE);
+    }
 }
 
 /// True for the policy that `CREATE TABLE` added: no other has a first start and drifts.

@@ -7,8 +7,8 @@ use pgrx::{PgLogLevel, pg_sys};
 
 use super::by_value::{ByValue, Verdict};
 use super::config::{self, Config, Due, Kind, Work};
-use crate::catalog::columnar_chunk;
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::{columnar_chunk, columnstore};
 use crate::chunk::list::{self, Chunk};
 use crate::chunk::window::{Asked, Window};
 use crate::chunk::{drop, place, size};
@@ -19,8 +19,8 @@ use crate::pg::{datetime, ffi, partition_change, process, size as table_size};
 
 /// A policy of reordering leaves so many slices at the end alone: rows are still coming.
 const YOUNGEST: usize = 3;
-/// Longer than PostgreSQL takes to call off autovacuum, in milliseconds.
-const LONGEST_WAIT: i32 = 3000;
+/// After so long a policy's process looks for a deadlock, and calls off autovacuum, in milliseconds.
+const DEADLOCK_TIMEOUT: i32 = 50;
 /// After a chunk was found in use: who has it may have the next ones, too, and others wait behind each wait.
 const SHORT_WAIT: i32 = 100;
 
@@ -129,13 +129,23 @@ fn is_to_reorder(chunk: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> b
         && place::chunk_index(chunk, root, index).is_ok_and(|index| !place::is_clustered(index))
 }
 
-/// Takes up one chunk that was due a moment ago. Waits no longer than a few seconds for a lock, since others wait behind it; `hurried`:
-/// hardly at all.
+/// Takes up one chunk that was due a moment ago. Waits no longer than a moment for a lock, since others wait behind it; `hurried`: hardly
+/// at all.
 pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Result<()> {
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
-    limit_waiting(if hurried { SHORT_WAIT } else { LONGEST_WAIT });
+    let name = relation_name(relid);
+    process::show_progress(&match kind {
+        Kind::Compression => format!("moving chunk \"{name}\" to the columnstore"),
+        Kind::Retention => format!("retention of chunk \"{name}\""),
+        Kind::Reorder => format!("putting chunk \"{name}\" in order"),
+    });
+    limit_waiting(hurried);
     match work {
         Work::Compress { due, recompress, verbose, .. } => {
+            // Settings that nobody gave are chosen by the hypertable's indexes. Who drops a table locks it before its chunks.
+            if columnstore::find(hypertable.id).is_some_and(|said| said.segmentby.is_none() || said.orderby.is_none()) {
+                partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
+            }
             // It may be dropped while its lock is waited for.
             let is_due = || is_in_window(&hypertable, due, relid);
             if !is_due()? || !lock_chunk(&hypertable, relid, pg_sys::ExclusiveLock) || !is_due()? {
@@ -172,12 +182,17 @@ fn lock_chunk(hypertable: &Hypertable, relid: pg_sys::Oid, lock: u32) -> bool {
     is_chunk_of(hypertable, relid)
 }
 
-/// For this transaction, unless the role has set less.
-fn limit_waiting(longest: i32) {
-    // SAFETY: reads a setting.
-    let set = unsafe { pg_sys::LockTimeout };
+/// For this transaction, unless the role has set less. Where a policy and another session wait for each other, the policy is to be the one
+/// that gives in: it stops waiting before the other one looks for a deadlock, and looks for one itself at once.
+fn limit_waiting(hurried: bool) {
+    // SAFETY: reads settings.
+    let (set, deadlock) = unsafe { (pg_sys::LockTimeout, pg_sys::DeadlockTimeout) };
+    let longest = if hurried { SHORT_WAIT } else { (deadlock / 4 * 3).max(SHORT_WAIT) };
     if set == 0 || set > longest {
         process::set_local(c"lock_timeout", &longest.to_string());
+    }
+    if deadlock > DEADLOCK_TIMEOUT {
+        process::set_local(c"deadlock_timeout", &DEADLOCK_TIMEOUT.to_string());
     }
 }
 
@@ -199,6 +214,8 @@ fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&
     if !too_large && !emptied && !aged && verdict != Verdict::Drop {
         return match by.filter(|_| deletes) {
             Some(by) => {
+                // PostgreSQL reads the bound of a partition from its parent, which is to be locked first.
+                partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
                 let there = slice.iter().filter(|chunk| lock_chunk(hypertable, chunk.relid, pg_sys::RowExclusiveLock));
                 there.into_iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict))
             }

@@ -202,6 +202,9 @@ CREATE TABLE owned (time timestamptz NOT NULL, v int);
 SELECT create_hypertable('owned', 'time');
 SELECT add_retention_policy('owned', INTERVAL '1 day') AS owned \gset
 SELECT owner FROM policy WHERE hypertable_name = 'owned';
+INSERT INTO owned VALUES (now() - interval '30 days', 1), (now(), 2);
+CALL run_job(:owned);
+SELECT v FROM owned;
 \set VERBOSITY verbose
 SELECT add_retention_policy('metrics', INTERVAL '1 day');
 SELECT remove_compression_policy('metrics');

@@ -100,6 +100,10 @@ DELETE FROM readings WHERE n < 500;
 CALL run_job(:by_value);
 SELECT count(*) FROM show_chunks('readings', older_than => 500);
 SELECT * FROM kept;
+-- The columnstore keeps rows apart by another column.
+SELECT remove_retention_policy('readings');
+ALTER TABLE readings SET (timescaledb.segmentby = '');
+SELECT add_retention_policy('readings', drop_after_by => '{"tenant": {"A": 100}}') AS by_value \gset
 -- A column is followed when it is renamed.
 ALTER TABLE readings RENAME tenant TO customer;
 SELECT config -> 'drop_after_by' FROM timescaledb_information.jobs WHERE job_id = :by_value;
