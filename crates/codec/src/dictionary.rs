@@ -26,8 +26,15 @@ impl Coded {
     /// None if there are so many distinct words that they and their indexes cannot take less than `cost` bytes.
     pub(crate) fn words(words: &[i64], ranges: &Ranges, cost: usize) -> Option<Self> {
         let dearer = |distinct: usize| distinct + words.len() * bit_width(distinct as u64 - 1) as usize / 8 > cost;
-        let counts: Vec<usize> = (1..=MAX_WORDS.min(words.len() / 2)).collect();
-        let limit = *counts[..counts.partition_point(|&distinct| !dearer(distinct))].last()?;
+        let (mut limit, mut step) = (0, MAX_WORDS);
+        while step > 0 {
+            let more = limit + step;
+            limit = if more <= words.len() / 2 && more <= MAX_WORDS && !dearer(more) { more } else { limit };
+            step /= 2;
+        }
+        if limit == 0 {
+            return None;
+        }
         let mut table = Table::new(limit);
         let mut distinct: Vec<i64> = Vec::new();
         let mut codes = Vec::with_capacity(words.len());

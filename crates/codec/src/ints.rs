@@ -70,9 +70,14 @@ pub(crate) fn plan(values: &[i64]) -> Plan {
         return flat;
     }
     let (run_values, lengths) = self::runs(values, runs);
-    let (run_form, run_packing, run_cost) = plan_flat(&run_values);
     let lengths = Packing::choose(&lengths);
-    let cost = 1 + varint_len(runs as u64 - 1) + run_cost + lengths.cost;
+    let cost_of_lengths = 1 + varint_len(runs as u64 - 1) + lengths.cost;
+    // No flat form takes less than three bytes.
+    if cost_of_lengths + 3 >= cost {
+        return flat;
+    }
+    let (run_form, run_packing, run_cost) = plan_flat(&run_values);
+    let cost = cost_of_lengths + run_cost;
     if cost < flat.cost { Plan { form: Form::Runs(run_form, run_packing, lengths), cost } } else { flat }
 }
 

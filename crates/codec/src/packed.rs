@@ -96,12 +96,15 @@ impl Packing {
         if self.exceptions == 0 {
             return;
         }
-        let mut exceptions = Exceptions { width: self.exception_width, ..Exceptions::new(self.base) };
+        // Without a branch that a processor could not foresee.
+        let mut positions = [0; VECTOR_ROWS + 1];
+        let mut count = 0;
         for (at, &value) in values.iter().enumerate() {
-            if bit_width(value.wrapping_sub(self.base) as u64) > self.width {
-                exceptions.push(at, value);
-            }
+            positions[count.min(VECTOR_ROWS)] = at;
+            count += usize::from(value.wrapping_sub(self.base) as u64 >> self.width != 0);
         }
+        let mut exceptions = Exceptions { width: self.exception_width, ..Exceptions::new(self.base) };
+        positions[..count].iter().for_each(|&at| exceptions.push(at, values[at]));
         debug_assert_eq!(exceptions.positions.len(), self.exceptions);
         exceptions.write(out);
     }
