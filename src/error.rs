@@ -78,6 +78,10 @@ impl SqlState {
     pub const CHECK_VIOLATION: Self = Self("23514");
     /// dependent_objects_still_exist
     pub const DEPENDENT_OBJECTS: Self = Self("2BP01");
+    /// program_limit_exceeded
+    pub const PROGRAM_LIMIT_EXCEEDED: Self = Self("54000");
+    /// too_many_columns
+    pub const TOO_MANY_COLUMNS: Self = Self("54011");
     /// object_not_in_prerequisite_state
     pub const NOT_IN_PREREQUISITE_STATE: Self = Self("55000");
     /// object_in_use

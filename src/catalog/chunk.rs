@@ -2,9 +2,9 @@
 
 use pgrx::pg_sys;
 
-use crate::pg::table::{self, Key, Row, Table, datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum};
 
-const TABLE: &str = "chunk";
+const TABLE: Definition = Definition { name: "chunk", columns: 4 };
 
 /// A chunk's row.
 #[derive(Debug, Clone, Copy)]
@@ -26,13 +26,13 @@ fn from_row(row: &Row) -> Option<Chunk> {
 
 /// The chunk of a relation.
 pub fn find(relid: pg_sys::Oid) -> Option<Chunk> {
-    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     table.scan(Some("chunk_relid_key"), &[Key::Oid(3, relid)]).first().and_then(from_row)
 }
 
 /// The chunks of a hypertable, in no order.
 pub fn of_hypertable(hypertable_id: i32) -> Vec<Chunk> {
-    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
     table.scan(Some("chunk_hypertable_id_idx"), &[Key::Int(2, hypertable_id)]).iter().filter_map(from_row).collect()
 }
 
@@ -43,7 +43,7 @@ pub fn next_id() -> i32 {
 
 /// Adds a chunk that was born now.
 pub fn insert(id: i32, hypertable_id: i32, relid: pg_sys::Oid) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     // SAFETY: reads the clock.
     let now = unsafe { crate::pg::ffi::raw::GetCurrentTimestamp() };
     table.insert(&[datum(id), datum(hypertable_id), datum(relid), Some(pg_sys::Datum::from(now))]);
@@ -51,7 +51,7 @@ pub fn insert(id: i32, hypertable_id: i32, relid: pg_sys::Oid) {
 
 /// Removes the row of a relation, if it is a chunk.
 pub fn delete(relid: pg_sys::Oid) -> bool {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return false };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return false };
     let rows = table.scan(Some("chunk_relid_key"), &[Key::Oid(3, relid)]);
     rows.iter().for_each(|row| table.delete(row));
     !rows.is_empty()
@@ -59,7 +59,7 @@ pub fn delete(relid: pg_sys::Oid) -> bool {
 
 /// Removes the chunks of a hypertable that is dropped.
 pub fn delete_of_hypertable(hypertable_id: i32) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in table.scan(Some("chunk_hypertable_id_idx"), &[Key::Int(2, hypertable_id)]) {
         table.delete(&row);
     }

@@ -5,10 +5,10 @@ use pgrx::{IntoDatum, pg_sys};
 use super::cache;
 use crate::pg::relation::Relation;
 use crate::pg::size::Size;
-use crate::pg::table::{self, Key, Row, Table, datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum};
 use crate::pg::{array, ffi, rows};
 
-const TABLE: &str = "columnar_chunk";
+const TABLE: Definition = Definition { name: "columnar_chunk", columns: 14 };
 const BY_RELID: Option<&str> = Some("columnar_chunk_pkey");
 const BY_BATCHES: Option<&str> = Some("columnar_chunk_batches_key");
 
@@ -105,13 +105,13 @@ fn to_values(chunk: &ColumnarChunk) -> [Option<pg_sys::Datum>; 14] {
 
 /// The columnar part of a chunk, if it has one, be it empty.
 pub fn find(relid: pg_sys::Oid) -> Option<ColumnarChunk> {
-    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row)
 }
 
 /// The columnar parts of a hypertable's chunks, in no order.
 pub fn of_hypertable(hypertable_id: i32) -> Vec<ColumnarChunk> {
-    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
     let chunks = super::chunk::of_hypertable(hypertable_id);
     let find = |relid| table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row);
     chunks.into_iter().filter_map(|chunk| find(chunk.relid)).collect()
@@ -119,7 +119,7 @@ pub fn of_hypertable(hypertable_id: i32) -> Vec<ColumnarChunk> {
 
 /// Enters or replaces the columnar part of a chunk, whose lock the caller holds. Plans that read the chunk are made anew.
 pub fn put(chunk: &ColumnarChunk) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     let values = to_values(chunk);
     match table.scan(BY_RELID, &[Key::Oid(1, chunk.relid)]).first() {
         None => table.insert(&values),
@@ -130,7 +130,7 @@ pub fn put(chunk: &ColumnarChunk) {
 
 /// Removes the row of a chunk, or of the chunk whose batch table the relation is, if it has one.
 pub fn delete(relid: pg_sys::Oid) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     let mut rows = table.scan(BY_RELID, &[Key::Oid(1, relid)]);
     rows.extend(table.scan(BY_BATCHES, &[Key::Oid(2, relid)]));
     for row in &rows {
@@ -143,7 +143,7 @@ pub fn delete(relid: pg_sys::Oid) {
 
 /// All chunks that have a columnar part, by OID.
 pub fn all() -> Vec<pg_sys::Oid> {
-    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
     let mut chunks: Vec<pg_sys::Oid> = table.scan(None, &[]).iter().filter_map(|row| row.get(0)).collect();
     chunks.sort_unstable_by_key(|relid| relid.to_u32());
     chunks
@@ -151,7 +151,7 @@ pub fn all() -> Vec<pg_sys::Oid> {
 
 /// The chunks that were compressed when the running command began; also those that were not, but had batches and were dropped since.
 pub fn lost_by_command() -> Vec<pg_sys::Oid> {
-    let Some(table) = table::oid(TABLE) else { return Vec::new() };
+    let Some(table) = table::oid(TABLE.name) else { return Vec::new() };
     let table = Relation::open(table, pg_sys::AccessShareLock);
     let mut reader = rows::Reader::open_before_command(&table);
     let mut lost = Vec::new();

@@ -3,9 +3,9 @@
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::pg::array;
-use crate::pg::table::{self, Key, Row, Table, datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum};
 
-const TABLE: &str = "columnstore";
+const TABLE: Definition = Definition { name: "columnstore", columns: 8 };
 const BY_ID: Option<&str> = Some("columnstore_pkey");
 
 /// A column that rows are sorted by within a segment.
@@ -70,13 +70,13 @@ fn to_values(hypertable_id: i32, settings: &Columnstore) -> [Option<pg_sys::Datu
 
 /// What was said for a hypertable; None if it is not to be compressed.
 pub fn find(hypertable_id: i32) -> Option<Columnstore> {
-    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     table.scan(BY_ID, &[Key::Int(1, hypertable_id)]).first().map(from_row)
 }
 
 /// Enters or replaces what was said for a hypertable, which the caller has locked against others that do so.
 pub fn put(hypertable_id: i32, settings: &Columnstore) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     let values = to_values(hypertable_id, settings);
     match table.scan(BY_ID, &[Key::Int(1, hypertable_id)]).first() {
         None => table.insert(&values),
@@ -87,6 +87,6 @@ pub fn put(hypertable_id: i32, settings: &Columnstore) {
 
 /// Removes what was said for a hypertable; also when it is dropped.
 pub fn delete(hypertable_id: i32) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     table.scan(BY_ID, &[Key::Int(1, hypertable_id)]).iter().for_each(|row| table.delete(row));
 }

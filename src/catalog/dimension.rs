@@ -6,9 +6,9 @@ use tsc_kernel::axis::Axis;
 use super::cache;
 use crate::pg::function::{self, FunctionName};
 use crate::pg::relation::column_of;
-use crate::pg::table::{self, Key, Row, Table, datum, name_datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum, name_datum};
 
-const TABLE: &str = "dimension";
+const TABLE: Definition = Definition { name: "dimension", columns: 10 };
 
 /// How a dimension divides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,7 @@ fn from_row(row: &Row, relid: pg_sys::Oid) -> Option<Dimension> {
 /// The dimensions of a hypertable, the range dimension first. Empty if the relation is gone. Takes no lock on it: who only looks at
 /// the catalog does not wait for who changes the table, whose invalidation comes with the commit.
 pub fn of_hypertable(hypertable_id: i32, relid: pg_sys::Oid) -> Vec<Dimension> {
-    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
     let mut dimensions: Vec<Dimension> = rows_of(&table, hypertable_id).iter().filter_map(|row| from_row(row, relid)).collect();
     dimensions.sort_by_key(|dimension| dimension.ordinal);
     dimensions
@@ -131,7 +131,7 @@ fn rows_of(table: &Table, hypertable_id: i32) -> Vec<Row> {
 
 /// Adds a dimension and returns its id.
 pub fn insert(hypertable_id: i32, relid: pg_sys::Oid, ordinal: i32, new: &NewDimension) -> Option<i32> {
-    let table = Table::open(TABLE, pg_sys::RowExclusiveLock)?;
+    let table = Table::open(&TABLE, pg_sys::RowExclusiveLock)?;
     let id = table::next_id("dimension_id_seq");
     let (interval, slices) = match new.division {
         Division::Range { interval } => (datum(interval), None),
@@ -156,7 +156,7 @@ pub fn insert(hypertable_id: i32, relid: pg_sys::Oid, ordinal: i32, new: &NewDim
 }
 
 fn update(id: i32, relid: pg_sys::Oid, changes: &[(usize, Option<pg_sys::Datum>)]) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in table.scan(Some("dimension_pkey"), &[Key::Int(1, id)]) {
         table.update(&row, changes);
     }
@@ -180,7 +180,7 @@ pub fn set_integer_now(id: i32, relid: pg_sys::Oid, function: Option<&FunctionNa
 
 /// Follows `ALTER TABLE ... RENAME COLUMN`.
 pub fn rename_column(hypertable_id: i32, relid: pg_sys::Oid, from: &str, to: &str) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in rows_of(&table, hypertable_id).iter().filter(|row| row.name(3).as_deref() == Some(from)) {
         table.update(row, &[(3, name_datum(to))]);
     }
@@ -190,7 +190,7 @@ pub fn rename_column(hypertable_id: i32, relid: pg_sys::Oid, from: &str, to: &st
 
 /// Removes the dimensions of a hypertable that is dropped.
 pub fn delete_of_hypertable(hypertable_id: i32) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in rows_of(&table, hypertable_id) {
         table.delete(&row);
     }

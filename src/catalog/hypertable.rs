@@ -4,9 +4,9 @@ use pgrx::pg_sys;
 
 use super::cache;
 use super::dimension::{self, Dimension};
-use crate::pg::table::{self, Key, Row, Table, datum, name_datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum, name_datum};
 
-const TABLE: &str = "hypertable";
+const TABLE: Definition = Definition { name: "hypertable", columns: 5 };
 
 /// A hypertable as the catalog knows it, with its dimensions.
 #[derive(Debug, Clone)]
@@ -52,20 +52,20 @@ fn from_row(row: &Row) -> Option<Hypertable> {
 
 /// Reads the hypertable of a relation from the catalog; use [`cache::find`] unless the row may have changed in this command.
 pub fn read(relid: pg_sys::Oid) -> Option<Hypertable> {
-    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     let hypertable = table.scan(Some("hypertable_relid_key"), &[Key::Oid(2, relid)]).first().and_then(from_row)?;
     (!hypertable.dimensions.is_empty()).then_some(hypertable)
 }
 
 /// The relation of a hypertable's id.
 pub fn relid_of(id: i32) -> Option<pg_sys::Oid> {
-    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     table.scan(Some("hypertable_pkey"), &[Key::Int(1, id)]).first().and_then(|row| row.get(1))
 }
 
 /// Adds a hypertable without dimensions and returns its id. `prefix` None stands for `_hyper_<id>`.
 pub fn insert(relid: pg_sys::Oid, schema: &str, prefix: Option<&str>, chunk_options: &[String]) -> Option<i32> {
-    let table = Table::open(TABLE, pg_sys::RowExclusiveLock)?;
+    let table = Table::open(&TABLE, pg_sys::RowExclusiveLock)?;
     let id = table::next_id("hypertable_id_seq");
     let prefix = prefix.map_or_else(|| format!("_hyper_{id}"), str::to_owned);
     let options = if chunk_options.is_empty() { None } else { datum(chunk_options.to_vec()) };
@@ -77,7 +77,7 @@ pub fn insert(relid: pg_sys::Oid, schema: &str, prefix: Option<&str>, chunk_opti
 
 /// Sets the storage parameters of new chunks.
 pub fn set_chunk_options(relid: pg_sys::Oid, chunk_options: &[String]) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in table.scan(Some("hypertable_relid_key"), &[Key::Oid(2, relid)]) {
         let options = if chunk_options.is_empty() { None } else { datum(chunk_options.to_vec()) };
         table.update(&row, &[(4, options)]);
@@ -88,7 +88,7 @@ pub fn set_chunk_options(relid: pg_sys::Oid, chunk_options: &[String]) {
 
 /// Follows `ALTER SCHEMA ... RENAME`.
 pub fn rename_schema(from: &str, to: &str) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in table.scan(None, &[]).iter().filter(|row| row.name(2).as_deref() == Some(from)) {
         table.update(row, &[(2, name_datum(to))]);
         if let Some(relid) = row.get(1) {
@@ -100,7 +100,7 @@ pub fn rename_schema(from: &str, to: &str) {
 
 /// Removes what the catalog holds of a relation that is being dropped, if it is a hypertable. Returns its id.
 pub fn delete(relid: pg_sys::Oid) -> Option<i32> {
-    let table = Table::open(TABLE, pg_sys::RowExclusiveLock)?;
+    let table = Table::open(&TABLE, pg_sys::RowExclusiveLock)?;
     let rows = table.scan(Some("hypertable_relid_key"), &[Key::Oid(2, relid)]);
     for row in &rows {
         if let Some(id) = row.get::<i32>(0) {

@@ -4,10 +4,10 @@ use pgrx::pg_sys;
 use tsc_kernel::span::Span;
 
 use crate::pg::function::FunctionName;
-use crate::pg::table::{self, Key, Row, Table, datum, name_datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum, name_datum};
 use crate::pg::{context, datetime, json, role};
 
-const TABLE: &str = "bgw_job";
+const TABLE: Definition = Definition { name: "bgw_job", columns: 17 };
 const BY_ID: Option<&str> = Some("bgw_job_pkey");
 
 /// A job. Instants are microseconds since 2000-01-01 UTC.
@@ -95,7 +95,7 @@ fn to_values(job: &Job) -> Vec<Option<pg_sys::Datum>> {
 }
 
 fn scan(index: Option<&str>, keys: &[Key]) -> Vec<Job> {
-    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
     context::with_temporary(|| table.scan(index, keys).iter().filter_map(from_row).collect())
 }
 
@@ -123,7 +123,7 @@ pub fn next_id() -> i32 {
 
 /// Adds a job.
 pub fn insert(job: &Job) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     table.insert(&to_values(job));
     table::command_counter_increment();
     need_owner(job.owner);
@@ -132,7 +132,7 @@ pub fn insert(job: &Job) {
 /// Sees to it that a role can't be dropped while it owns jobs, and can when it owns none. The jobs that there are come from the caller's
 /// transaction: of two that each remove one of a role's last two jobs none frees the role. `DROP OWNED` does.
 pub fn need_owner(owner: pg_sys::Oid) {
-    let Some(table) = table::oid(TABLE) else { return };
+    let Some(table) = table::oid(TABLE.name) else { return };
     let owned = all().iter().filter(|job| job.owner == owner).count();
     match owned {
         0 => role::depend(table, owner, false),
@@ -148,7 +148,7 @@ pub fn need_owner(owner: pg_sys::Oid) {
 
 /// Replaces a job, whose row the caller has locked (`lock`).
 pub fn update(job: &Job) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     if let Some(row) = table.scan(BY_ID, &[Key::Int(1, job.id)]).first() {
         table.update(row, &to_values(job).into_iter().enumerate().collect::<Vec<_>>());
     }
@@ -157,7 +157,7 @@ pub fn update(job: &Job) {
 
 /// Removes a job, whose row the caller has locked. Returns whether there was one.
 pub fn delete(id: i32) -> bool {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return false };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return false };
     let rows = table.scan(BY_ID, &[Key::Int(1, id)]);
     rows.iter().for_each(|row| table.delete(row));
     table::command_counter_increment();
@@ -167,19 +167,19 @@ pub fn delete(id: i32) -> bool {
 
 /// Locks the rows of a job, here and in its statistics, against all others that change them, until the transaction ends.
 pub fn lock(id: i32) {
-    if let Some(table) = table::oid(TABLE) {
+    if let Some(table) = table::oid(TABLE.name) {
         table::lock_row(table, id);
     }
 }
 
 /// The same without waiting; false if another transaction has the lock.
 pub fn try_lock(id: i32) -> bool {
-    table::oid(TABLE).is_some_and(|table| table::try_lock_row(table, id))
+    table::oid(TABLE.name).is_some_and(|table| table::try_lock_row(table, id))
 }
 
 /// The OID of the table of jobs.
 pub fn table() -> pg_sys::Oid {
-    table::oid(TABLE).unwrap_or(pg_sys::InvalidOid)
+    table::oid(TABLE.name).unwrap_or(pg_sys::InvalidOid)
 }
 
 /// Whether the tables of jobs could be locked.
@@ -196,7 +196,7 @@ pub enum Tables {
 /// Locks the tables of jobs without waiting. Background workers begin with it: they never wait for a table while they have another one,
 /// so that they can't be in a deadlock with a DROP EXTENSION, whose lock on one table may wait for theirs on another.
 pub fn lock_tables() -> Tables {
-    for name in [TABLE, "bgw_job_stat", "bgw_job_stat_history"] {
+    for name in [TABLE.name, "bgw_job_stat", "bgw_job_stat_history"] {
         let Some(oid) = table::oid(name) else { return Tables::Missing };
         if !table::try_lock_table(oid) {
             return Tables::Busy;

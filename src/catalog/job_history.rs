@@ -4,9 +4,9 @@ use pgrx::pg_sys;
 
 use super::job::Job;
 use crate::pg::json;
-use crate::pg::table::{self, Table, datum, name_datum};
+use crate::pg::table::{self, Definition, Table, datum, name_datum};
 
-const TABLE: &str = "bgw_job_stat_history";
+const TABLE: Definition = Definition { name: "bgw_job_stat_history", columns: 15 };
 
 /// What was wrong, as PostgreSQL says it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +40,7 @@ pub struct Run<'a> {
 
 /// Adds a run.
 pub fn insert(run: Run<'_>) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     let failure = |field: fn(&Failure) -> Option<&str>| run.failure.and_then(field).and_then(datum);
     table.insert(&[
         datum(table::next_number("bgw_job_stat_history_id_seq")),

@@ -4,9 +4,9 @@ use pgrx::pg_sys;
 use tsc_kernel::span::Span;
 
 use crate::pg::datetime;
-use crate::pg::table::{self, Key, Row, Table, datum};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum};
 
-const TABLE: &str = "bgw_job_stat";
+const TABLE: Definition = Definition { name: "bgw_job_stat", columns: 13 };
 const BY_ID: Option<&str> = Some("bgw_job_stat_pkey");
 
 /// A job's statistics. Instants are microseconds since 2000-01-01 UTC.
@@ -92,19 +92,19 @@ fn to_values(stat: &JobStat) -> Vec<Option<pg_sys::Datum>> {
 
 /// The statistics of a job.
 pub fn find(job_id: i32) -> Option<JobStat> {
-    let table = Table::open(TABLE, pg_sys::AccessShareLock)?;
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     table.scan(BY_ID, &[Key::Int(1, job_id)]).first().and_then(from_row)
 }
 
 /// Those of all jobs, in no order.
 pub fn all() -> Vec<JobStat> {
-    let Some(table) = Table::open(TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
     crate::pg::context::with_temporary(|| table.scan(None, &[]).iter().filter_map(from_row).collect())
 }
 
 /// Enters or replaces the statistics of a job whose rows the caller has locked (`job::lock`).
 pub fn put(stat: &JobStat) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     let values = to_values(stat);
     match table.scan(BY_ID, &[Key::Int(1, stat.job_id)]).first() {
         None => table.insert(&values),
@@ -115,7 +115,7 @@ pub fn put(stat: &JobStat) {
 
 /// Removes the statistics of a job whose rows the caller has locked.
 pub fn delete(job_id: i32) {
-    let Some(table) = Table::open(TABLE, pg_sys::RowExclusiveLock) else { return };
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     table.scan(BY_ID, &[Key::Int(1, job_id)]).iter().for_each(|row| table.delete(row));
     table::command_counter_increment();
 }

@@ -18,6 +18,11 @@ pub struct Plan<'a> {
     pub segments: usize,
 }
 
+/// How many columns a batch table has: rows, whether segments are single, bounds of keys, zone map and blocks.
+pub fn width(columns: usize, keys: usize) -> usize {
+    3 + 2 * keys + columns
+}
+
 /// Creates the batch table of a chunk, in its schema and tablespace, owned by its owner; without its index. Dropping the chunk drops
 /// it.
 pub fn create(chunk: &Relation, name: &str, plan: &Plan) -> pg_sys::Oid {
@@ -76,7 +81,7 @@ pub fn depend(batches: pg_sys::Oid, chunk: pg_sys::Oid) {
 unsafe fn descriptor(plan: &Plan) -> pg_sys::TupleDesc {
     // SAFETY: the template has room for as many attributes as are initialised.
     unsafe {
-        let count = 3 + 2 * plan.keys.len() + plan.columns.len();
+        let count = width(plan.columns.len(), plan.keys.len());
         let desc = ffi::CreateTemplateTupleDesc(count as c_int);
         let mut number = 0;
         let mut add = |name: &str, type_oid, typmod, collation, storage: Option<u8>| {

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::builder::Batch;
 use super::layout::Layout;
-use super::value;
+use super::{value, width};
 use crate::pg::ffi::{self, raw};
 use crate::pg::guard::guard;
 use crate::pg::relation::Relation;
@@ -66,6 +66,7 @@ impl BatchWriter {
 
     /// Writes a batch.
     pub fn write(&mut self, batch: &Batch) {
+        width::check(&self.layout, batch);
         self.fill(batch);
         let heap = self.relation.as_ptr();
         let (values, nulls) = (self.values.as_mut_ptr(), self.nulls.as_mut_ptr());

@@ -207,11 +207,11 @@ fn open(relid: pg_sys::Oid) -> Result<Option<ChunkWriter>> {
         // Decompressed, with batches that only older snapshots see.
         Some(layout) if !layout.compressed => return Ok(None),
         Some(layout) => match Shape::within(&relation, &settings, &layout) {
-            Some(shape) => (shape, layout),
-            None => return Ok(None),
+            Some(shape) if shape.always_fits() => (shape, layout),
+            _ => return Ok(None),
         },
         None if is_new(&relation) => {
-            let Ok(shape) = Shape::new(&relation, &settings) else { return Ok(None) };
+            let Some(shape) = Shape::new(&relation, &settings).ok().filter(Shape::always_fits) else { return Ok(None) };
             let layout = create(&relation, &shape, located.hypertable.id)?;
             (shape, layout)
         }

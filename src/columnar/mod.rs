@@ -38,3 +38,4 @@ pub mod stable_sort;
 pub mod statistics;
 pub mod type_parts;
 pub mod value;
+pub mod width;

@@ -9,7 +9,7 @@ use super::builder::Builder;
 use super::layout::{self, Column, Layout};
 use super::part::indexed_columns;
 use super::settings::{self, Settings};
-use super::{order, settings_check};
+use super::{order, settings_check, width};
 use crate::catalog::columnar_chunk::{ColumnarChunk, OrderBy};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::Relation;
@@ -61,6 +61,11 @@ impl Shape {
         Ok(Self { columns, segmentby, orderby, blooms: settings.blooms() })
     }
 
+    /// True if a batch fits into a row whatever is in it.
+    pub fn always_fits(&self) -> bool {
+        width::always_fits(self.columns.len(), self.keys().len())
+    }
+
     /// Segmentby columns, then orderby columns.
     pub fn keys(&self) -> Vec<usize> {
         self.segmentby.iter().copied().chain(self.orderby.iter().map(|order| order.column)).collect()
@@ -107,6 +112,7 @@ impl Shape {
     /// Creates a batch table, without its index, and describes it. `hypertable` is the hypertable's id.
     pub fn create(&self, chunk: &Relation, hypertable: i32, before: Size) -> Result<Rc<Layout>> {
         let keys = self.keys();
+        width::check_columns(&chunk.name(), self.columns.len(), keys.len())?;
         let plan = Plan { columns: &self.columns, keys: &keys, segments: self.segmentby.len() };
         let batches = batch_table::create(chunk, &new_name(chunk, hypertable), &plan);
         let entry = self.entry(chunk.oid(), batches, 0, 0, before);

@@ -145,6 +145,14 @@ impl Error {
         unreachable!("an ERROR does not return")
     }
 
+    /// Throws this error from any frame: those up to the next [`boundary`] are unwound. For where no Result leads out.
+    #[cold]
+    pub fn throw(self) -> ! {
+        // SAFETY: what the closure holds is dropped before the ERROR jumps.
+        unsafe { guard(|| -> () { self.raise() }) };
+        unreachable!("an ERROR does not return")
+    }
+
     /// Sends this as a message below ERROR.
     pub fn report(self, level: PgLogLevel) {
         debug_assert!((level as i32) < PgLogLevel::ERROR as i32);

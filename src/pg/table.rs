@@ -7,6 +7,15 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::ffi;
 use super::relation::{Relation, c_string, name_string};
+use crate::error::{Error, SqlState};
+
+/// One of the extension's tables as this library knows it. Columns are found by position.
+pub struct Definition {
+    /// Its name.
+    pub name: &'static str,
+    /// How many columns it has.
+    pub columns: usize,
+}
 
 /// One of the extension's tables, open.
 pub struct Table(Relation);
@@ -97,10 +106,27 @@ pub fn oid(name: &str) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
+#[cold]
+fn other_version(definition: &Definition, columns: usize) -> ! {
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, "the catalog of extension timescale_compat is of another version than its library")
+        .detail(format!("{SCHEMA}.{} has {columns} columns, and the library knows {}.", definition.name, definition.columns))
+        .hint("Run ALTER EXTENSION timescale_compat UPDATE in this database, or load the library that belongs to its version.")
+        .throw()
+}
+
 impl Table {
-    /// Opens a table of the extension; None if the extension is not installed.
-    pub fn open(name: &str, lock: u32) -> Option<Self> {
-        oid(name).map(|oid| Self(Relation::open(oid, lock)))
+    /// Opens a table of the extension; None if the extension is not installed, or is just being brought to this library's version.
+    /// Throws if it is of another version: a library that is newer than the catalog would take one column for another.
+    pub fn open(definition: &Definition, lock: u32) -> Option<Self> {
+        let relation = Relation::open(oid(definition.name)?, lock);
+        if relation.attributes().len() == definition.columns {
+            return Some(Self(relation));
+        }
+        // SAFETY: a variable of the backend: CREATE EXTENSION or ALTER EXTENSION .. UPDATE runs its script.
+        if unsafe { pg_sys::creating_extension } {
+            return None;
+        }
+        other_version(definition, relation.attributes().len())
     }
 
     /// Reads the rows that fit all `keys`. `index` names an index whose leading column is the first key's.

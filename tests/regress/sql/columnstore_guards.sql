@@ -120,6 +120,25 @@ INSERT INTO r SELECT '2027-01-01'::timestamptz + i * interval '1 s', i, 'm' FROM
 SELECT count(*), count(DISTINCT o) FROM r;
 CREATE TABLE w (time timestamptz NOT NULL, c regclass) WITH (tsdb.hypertable, tsdb.partition_column = 'time');
 SELECT hypertable_name, compression_enabled FROM timescaledb_information.hypertables ORDER BY 1;
+
+-- A catalog that is of another version than the library: older, or newer. Nothing is read by the wrong position.
+SELECT count(compress_chunk(c)) FROM show_chunks('m') c;
+BEGIN;
+ALTER TABLE _timescaledb_config.columnar_chunk RENAME TO columnar_chunk_now;
+CREATE TABLE _timescaledb_config.columnar_chunk AS SELECT relid, batches, compressed, columns, segmentby, orderby, orderby_desc,
+    orderby_nulls_first, row_count, batch_count, before_table_bytes, before_index_bytes, before_toast_bytes FROM _timescaledb_config.columnar_chunk_now;
+SELECT err('SELECT count(*) FROM m');
+SELECT err(format('SELECT decompress_chunk(%L)', c)) FROM show_chunks('m') c LIMIT 1;
+SELECT err('INSERT INTO m VALUES (''2026-01-01'', 1, 1)');
+SELECT err('DROP TABLE m');
+SELECT count(*) FROM pg_class WHERE relname = 'm';
+ROLLBACK;
+BEGIN;
+ALTER TABLE _timescaledb_config.dimension ADD later int;
+SELECT err('INSERT INTO m VALUES (''2026-01-01'', 1, 1)');
+SELECT err('CREATE TABLE later (time timestamptz) WITH (tsdb.hypertable)');
+ROLLBACK;
+SELECT count(*) FROM m;
 DROP TABLE m, r, w;
 DROP ROLE guards_owner, guards_nobody;
 DROP EXTENSION timescale_compat;
