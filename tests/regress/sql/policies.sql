@@ -56,41 +56,69 @@ SELECT job_id, next_start FROM timescaledb_information.jobs WHERE hypertable_nam
 SELECT remove_compression_policy('metrics'), remove_retention_policy('metrics'), remove_reorder_policy('metrics');
 
 -- What is refused.
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 CREATE TABLE plain (time timestamptz);
+\echo :SQLSTATE
 SELECT add_compression_policy('plain', INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT add_retention_policy('plain', INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT add_reorder_policy('plain', 'i');
+\echo :SQLSTATE
 SELECT remove_compression_policy('plain');
+\echo :SQLSTATE
 SELECT remove_retention_policy('plain', true);
+\echo :SQLSTATE
 SELECT add_retention_policy(NULL, INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT add_compression_policy('metrics');
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics');
+\echo :SQLSTATE
 SELECT add_compression_policy('metrics', INTERVAL '1 day', compress_created_before => INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', INTERVAL '1 day', drop_created_before => INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT add_compression_policy('metrics', 7);
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', 7::smallint);
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', now());
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', INTERVAL '-1 day');
+\echo :SQLSTATE
 SELECT add_compression_policy('metrics', compress_created_before => INTERVAL '-1 day');
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', INTERVAL '9999999 years');
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', INTERVAL '1 day', schedule_interval => '0');
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', INTERVAL '1 day', timezone => 'Nowhere/AtAll');
+\echo :SQLSTATE
 SELECT add_reorder_policy('metrics', 'nothing');
+\echo :SQLSTATE
 SELECT add_reorder_policy('metrics', 'plain');
+\echo :SQLSTATE
 SELECT add_reorder_policy('metrics', NULL);
+\echo :SQLSTATE
 ALTER TABLE metrics SET (timescaledb.compress = false);
+\echo :SQLSTATE
 SELECT add_compression_policy('metrics', INTERVAL '1 day');
+\echo :SQLSTATE
 ALTER TABLE metrics SET (timescaledb.compress, timescaledb.compress_segmentby = 'device');
+\echo :SQLSTATE
 -- Retention before compression is pointless.
 SELECT add_compression_policy('metrics', INTERVAL '7 days') AS compression \gset
 SELECT add_retention_policy('metrics', INTERVAL '6 days');
+\echo :SQLSTATE
 SELECT add_retention_policy('metrics', INTERVAL '7 days') > 0;
+\echo :SQLSTATE
 SELECT remove_compression_policy('metrics');
+\echo :SQLSTATE
 SELECT add_compression_policy('metrics', INTERVAL '8 days');
+\echo :SQLSTATE
 SELECT remove_retention_policy('metrics');
-\set VERBOSITY default
+\echo :SQLSTATE
 
 -- Texts are read as what is wanted.
 SELECT add_retention_policy('metrics', '5 days') > 0;
@@ -100,33 +128,46 @@ SELECT remove_retention_policy('metrics');
 -- Configs may be changed, if they make sense.
 SELECT add_compression_policy('metrics', INTERVAL '7 days') AS compression \gset
 SELECT config FROM alter_job(:compression, config => (SELECT config || '{"maxchunks_to_compress": 5, "verbose_log": true, "recompress": false}' FROM policy));
-\set VERBOSITY verbose
 
 SELECT alter_job(:compression, config => '[]');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"compress_after": "1 day"}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 99, "compress_after": "1 day"}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 1}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 1, "compress_after": 5}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 1, "compress_after": "soon"}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 1, "compress_after": "-1 day"}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 1, "compress_after": "1 day", "maxchunks_to_compress": -1}');
+\echo :SQLSTATE
 SELECT alter_job(:compression, config => '{"hypertable_id": 1, "compress_after": "1 day", "recompress": 1}');
-\set VERBOSITY default
+\echo :SQLSTATE
 
 -- Integers.
 CREATE TABLE counts (n int NOT NULL, value int);
 SELECT create_hypertable('counts', 'n', chunk_time_interval => 100);
 ALTER TABLE counts SET (timescaledb.enable_columnstore);
-\set VERBOSITY verbose
 SELECT add_compression_policy('counts', 1000);
+\echo :SQLSTATE
 CALL add_columnstore_policy('counts', 1000);
+\echo :SQLSTATE
 CREATE SCHEMA clock;
+\echo :SQLSTATE
 CREATE FUNCTION clock.n_now() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1000';
+\echo :SQLSTATE
 SELECT set_integer_now_func('counts', 'clock.n_now');
+\echo :SQLSTATE
 SELECT add_compression_policy('counts', INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT add_retention_policy('counts', -5);
+\echo :SQLSTATE
 SELECT add_retention_policy('counts', '5 days');
-\set VERBOSITY default
+\echo :SQLSTATE
 SELECT add_compression_policy('counts', 300) > 0, add_retention_policy('counts', 900::bigint) > 0;
 SELECT application_name LIKE 'Columnstore Policy%', every, config FROM policy WHERE hypertable_name = 'counts';
 
@@ -154,15 +195,20 @@ SELECT relation_name, relation_schema, schedule_interval, proc_schema, proc_name
 WHERE hypertable_name = 'many' ORDER BY proc_name;
 SELECT timescaledb_experimental.alter_policies('many', compress_after => INTERVAL '40 days', drop_after => INTERVAL '50 days');
 SELECT timescaledb_experimental.show_policies('many');
-\set VERBOSITY verbose
 SELECT timescaledb_experimental.alter_policies('many', compress_after => INTERVAL '60 days');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.add_policies('many', refresh_start_offset => INTERVAL '1 day', refresh_end_offset => INTERVAL '1 hour');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.add_policies('many');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.add_policies('many', drop_after => INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.remove_policies('many', false, 'policy_refresh_continuous_aggregate');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.remove_policies('many', false, 'policy');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.remove_policies('many');
-\set VERBOSITY default
+\echo :SQLSTATE
 SELECT timescaledb_experimental.remove_policies('many', false, 'policy_compression');
 SELECT timescaledb_experimental.remove_policies('many', true, 'policy_compression', 'policy_refresh_continuous_aggregate', 'policy_retention');
 SELECT timescaledb_experimental.alter_policies('many', true, drop_after => INTERVAL '50 days');
@@ -205,16 +251,22 @@ SELECT owner FROM policy WHERE hypertable_name = 'owned';
 INSERT INTO owned VALUES (now() - interval '30 days', 1), (now(), 2);
 CALL run_job(:owned);
 SELECT v FROM owned;
-\set VERBOSITY verbose
 SELECT add_retention_policy('metrics', INTERVAL '1 day');
+\echo :SQLSTATE
 SELECT remove_compression_policy('metrics');
+\echo :SQLSTATE
 SELECT timescaledb_experimental.remove_all_policies('metrics');
+\echo :SQLSTATE
 SELECT alter_job(:owned, config => '{"hypertable_id": 1, "drop_after": "1 day"}');
+\echo :SQLSTATE
 SET ROLE regress_policies_b;
+\echo :SQLSTATE
 SELECT remove_retention_policy('owned');
+\echo :SQLSTATE
 CALL run_job(:owned);
+\echo :SQLSTATE
 RESET ROLE;
-\set VERBOSITY default
+\echo :SQLSTATE
 -- Who adds a policy for another one's table does not come to own it.
 SELECT remove_retention_policy('owned'), add_retention_policy('owned', INTERVAL '2 days') > 0;
 SELECT owner FROM policy WHERE hypertable_name = 'owned';

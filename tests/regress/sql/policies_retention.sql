@@ -130,19 +130,33 @@ SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"1": 100, 
 CALL run_job(:by_number);
 SELECT tenant, min(n), count(*) FROM numbered GROUP BY 1 ORDER BY 1;
 
-\set VERBOSITY verbose
 SELECT remove_retention_policy('numbered');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_size => 'much');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_size => '0');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_size => '-1 GB');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '[]');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": 5}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"1": 5}, "n": {"1": 5}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"nobody": {"1": 5}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"n": {"1": 5}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"one": 5}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"1": "5 days"}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"1": -5}}');
+\echo :SQLSTATE
 SELECT add_retention_policy('numbered', drop_created_before => INTERVAL '1 day', drop_after_by => '{"tenant": {"1": 5}}');
+\echo :SQLSTATE

@@ -59,10 +59,8 @@ CREATE TABLE refers (n int, device text, value float8, FOREIGN KEY (n, device, v
 INSERT INTO refers VALUES (450, 'd0', 450);
 SELECT remove_compression_policy('counts');
 SELECT add_retention_policy('counts', 300) AS retention \gset
-\set VERBOSITY default
 \set SHOW_CONTEXT never
 CALL run_job(:retention);
-\set VERBOSITY default
 SELECT * FROM state WHERE hypertable_name = 'counts';
 DROP TABLE refers;
 CALL run_job(:retention);
