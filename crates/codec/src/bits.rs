@@ -3,6 +3,8 @@
 //! Sixty-four values of width `W` are `W` words, so the decoder has a kernel for each width in which every shift and mask is a
 //! constant. The last group may be cut short: `count` values take exactly [`packed_len`] bytes.
 
+use std::ops::Range;
+
 use crate::{Corrupt, VECTOR_ROWS};
 
 /// Values that a kernel unpacks at a time.
@@ -35,8 +37,21 @@ pub(crate) fn pack(values: &[i64], base: i64, width: u32, out: &mut Vec<u8>) {
 
 /// Writes `base` plus each of `count` values to the front of `out`; what follows them, up to a multiple of 64, is overwritten too.
 pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, base: i64, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    unpack_part(bytes, count, 0..count, width, base, out)
+}
+
+/// As [`unpack`], but only those values of the `count` that are `wanted` are sure to be there.
+pub(crate) fn unpack_part(
+    bytes: &[u8],
+    count: usize,
+    wanted: Range<usize>,
+    width: u32,
+    base: i64,
+    out: &mut [i64; VECTOR_ROWS],
+) -> Result<(), Corrupt> {
+    let groups = wanted.start / GROUP..wanted.end.min(count).div_ceil(GROUP);
     if width == 0 {
-        out[..count.next_multiple_of(GROUP)].fill(base);
+        out.get_mut(groups.start * GROUP..groups.end * GROUP).unwrap_or_default().fill(base);
         return Ok(());
     }
     let unpack = kernel(width).ok_or(Corrupt("width"))?;
@@ -44,8 +59,8 @@ pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, base: i64, out: &mu
         return Err(Corrupt("too short"));
     }
     let group_len = GROUP / 8 * width as usize;
-    let mut rest = bytes;
-    for group in out.as_chunks_mut::<GROUP>().0.iter_mut().take(count.div_ceil(GROUP)) {
+    let mut rest = bytes.get(groups.start * group_len..).unwrap_or_default();
+    for group in out.as_chunks_mut::<GROUP>().0.iter_mut().take(groups.end).skip(groups.start) {
         if let Some((head, tail)) = rest.split_at_checked(group_len) {
             unpack(head, base, group);
             rest = tail;

@@ -5,6 +5,8 @@
 //! the tables here. `|i|` is at most 2^51. A float that does not come out bit for bit is an exception. Bytes of a vector: the number of
 //! exceptions, their positions in ten bits each, their bits (64 or 32 each), then the integers (see [`crate::scaled`]).
 
+use std::ops::Range;
+
 use crate::bits::{pack, packed_len, unpack};
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
@@ -250,13 +252,20 @@ impl<'a> DecimalHeader<'a> {
         self.integers.has_code()
     }
 
-    pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    /// Reads a vector of `count` values, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_part(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
         let exceptions = reader.at_most(count)?;
         let positions = reader.take(packed_len(exceptions, POSITION_BITS))?;
         let words = reader.take(packed_len(exceptions, word_bits(self.single)))?;
-        self.integers.read_vector(reader, count, out)?;
+        self.integers.read_part(reader, count, wanted.clone(), out)?;
         let powers = self.powers;
-        let values = &mut out[..count];
+        let values = &mut out[wanted];
         match (self.single, powers) {
             (true, _) => values.iter_mut().for_each(|value| *value = to_word(true, powers.float(*value))),
             (_, Powers { e: 0, .. }) => {

@@ -7,6 +7,8 @@
 //! two streams, one for each half of it, so that a processor can read both at once: twice the length of the first in bytes, plus 1 if
 //! exceptions follow, the length of the second, the streams, and the exceptions as in [`packed`].
 
+use std::ops::Range;
+
 use crate::packed::{self, Exceptions};
 use crate::wire::{Reader, bit_width, put_signed, put_varint, signed_len, varint_len, zigzag};
 use crate::{Corrupt, VECTOR_ROWS};
@@ -271,9 +273,9 @@ struct Table {
 }
 
 impl Table {
-    /// Reads what [`Code::put`] wrote.
-    fn read(reader: &mut Reader) -> Result<Self, Corrupt> {
-        let base = reader.signed()?;
+    /// Reads what [`Code::put`] wrote, into a table of zeros: it is too large to be moved about.
+    fn read(&mut self, reader: &mut Reader) -> Result<(), Corrupt> {
+        self.base = reader.signed()?;
         let symbols = usize::from(reader.byte()?) + 1;
         if symbols > MAX_SYMBOLS {
             return Err(Corrupt("too many symbols"));
@@ -281,11 +283,10 @@ impl Table {
         let mut lengths: Vec<u8> = reader.take(symbols.div_ceil(2))?.iter().flat_map(|pair| [pair & 15, pair >> 4]).collect();
         lengths.truncate(symbols);
         let codes = canonical(&lengths).ok_or(Corrupt("code"))?;
-        let mut table = Self { base, symbols: [0; 2 << MAX_BITS], sizes: [0; 2 << MAX_BITS] };
         for bits in 1..=MAX_BITS {
             // `bits` bits that begin with a symbol hold it and what the bits after it hold.
-            let (shorter, level) = table.symbols.split_at_mut(1 << bits);
-            let (shorter_sizes, level_sizes) = table.sizes.split_at_mut(1 << bits);
+            let (shorter, level) = self.symbols.split_at_mut(1 << bits);
+            let (shorter_sizes, level_sizes) = self.sizes.split_at_mut(1 << bits);
             for (symbol, (&code, &length)) in codes.iter().zip(&lengths).enumerate() {
                 let length = usize::from(length);
                 if length == 0 || length > bits {
@@ -298,7 +299,7 @@ impl Table {
                 symbols.for_each(|(place, rest)| *place = rest << 8 | symbol as u64);
             }
         }
-        Ok(table)
+        Ok(())
     }
 }
 
@@ -344,23 +345,34 @@ impl Stream {
     }
 }
 
-/// Reads a vector of `count` values to the front of `out`; `code` is what [`Code::put`] wrote.
-pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
-    let table = Table::read(&mut Reader::new(code.ok_or(Corrupt("no code"))?))?;
+/// Reads a vector of `count` values to the front of `out`, of which only those that are `wanted` are sure to be there; `code` is what
+/// [`Code::put`] wrote.
+pub(crate) fn read(
+    reader: &mut Reader,
+    count: usize,
+    wanted: Range<usize>,
+    code: Option<&[u8]>,
+    out: &mut [i64; VECTOR_ROWS],
+) -> Result<(), Corrupt> {
+    let mut table = Table { base: 0, symbols: [0; 2 << MAX_BITS], sizes: [0; 2 << MAX_BITS] };
+    table.read(&mut Reader::new(code.ok_or(Corrupt("no code"))?))?;
     let header = reader.at_most(MAX_STREAM * 2 + 1)?;
     let second_len = reader.at_most(MAX_STREAM)?;
     let mut first = Stream::new(reader.take(header / 2)?);
     let mut second = Stream::new(reader.take(second_len)?);
     let (symbols, sizes) = (&table.symbols[1 << MAX_BITS..], &table.sizes[1 << MAX_BITS..]);
     let split = half(count);
-    while first.count < split && second.count < count - split {
+    let end = wanted.end.min(count);
+    let of_first = if wanted.start < split { end.min(split) } else { 0 };
+    let of_second = end.saturating_sub(split);
+    while first.count < of_first && second.count < of_second {
         let (mut a, mut b) = (first.word(), second.word());
         for _ in 0..LOOKS {
             first.look(symbols, sizes, &mut a);
             second.look(symbols, sizes, &mut b);
         }
     }
-    for (stream, count) in [(&mut first, split), (&mut second, count - split)] {
+    for (stream, count) in [(&mut first, of_first), (&mut second, of_second)] {
         while stream.count < count {
             let mut word = stream.word();
             for _ in 0..LOOKS {
@@ -369,7 +381,7 @@ pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: 
         }
     }
     let (low, high) = out.split_at_mut(split);
-    for (half, stream) in [(low, &first), (&mut high[..count - split], &second)] {
+    for (half, stream) in [(&mut low[..of_first], &first), (&mut high[..of_second], &second)] {
         half.iter_mut().zip(&stream.symbols).for_each(|(place, &symbol)| *place = table.base.wrapping_add(i64::from(symbol)));
     }
     if header & 1 == 1 { packed::read_exceptions(reader, count, table.base, out) } else { Ok(()) }
@@ -388,7 +400,7 @@ mod tests {
         write(values, Some(&code), &mut bytes);
         assert_eq!(costs, [bytes.len()]);
         let mut out = [0; VECTOR_ROWS];
-        read(&mut Reader::new(&bytes), values.len(), Some(&header), &mut out).unwrap();
+        read(&mut Reader::new(&bytes), values.len(), 0..values.len(), Some(&header), &mut out).unwrap();
         assert_eq!(&out[..values.len()], values);
         Some(bytes.len() + header.len())
     }
@@ -405,11 +417,11 @@ mod tests {
     fn lengths_that_make_no_code_are_refused() {
         let mut out = [0; VECTOR_ROWS];
         for lengths in [[0x11, 0x01], [0x01, 0], [0x21, 0], [0xff, 0xff], [0x99, 0x99]] {
-            assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 3, lengths[0], lengths[1]]), &mut out).is_err());
+            assert!(read(&mut Reader::new(&[2, 0, 0]), 8, 0..8, Some(&[0, 3, lengths[0], lengths[1]]), &mut out).is_err());
         }
-        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 1, 0x11]), &mut out).is_ok());
-        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, Some(&[0, 64, 0x11]), &mut out).is_err());
-        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, None, &mut out).is_err());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, 0..8, Some(&[0, 1, 0x11]), &mut out).is_ok());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, 0..8, Some(&[0, 64, 0x11]), &mut out).is_err());
+        assert!(read(&mut Reader::new(&[2, 0, 0]), 8, 0..8, None, &mut out).is_err());
     }
 
     /// Package-merge as it is described: packages with the symbols in them.

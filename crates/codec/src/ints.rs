@@ -2,6 +2,8 @@
 //!
 //! Bytes: the form, then what it needs (see [`Form`]). All arithmetic wraps.
 
+use std::ops::Range;
+
 use crate::huffman::{self, Code};
 use crate::packed::{self, Packing};
 use crate::wire::{Reader, bit_width, put_signed, put_varint, signed_len, varint_len};
@@ -201,36 +203,51 @@ pub(crate) fn read_all(reader: &mut Reader, count: usize) -> Result<Vec<i64>, Co
 
 /// Reads a vector of `count` values to the front of `out`; what follows them there is overwritten.
 pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    read_part(reader, count, 0..count, code, out)
+}
+
+/// As [`read`], but only those of the `count` values that are `wanted` are sure to be there.
+pub(crate) fn read_part(
+    reader: &mut Reader,
+    count: usize,
+    wanted: Range<usize>,
+    code: Option<&[u8]>,
+    out: &mut [i64; VECTOR_ROWS],
+) -> Result<(), Corrupt> {
     if count == 0 {
         return Ok(());
     }
     match reader.byte()? {
         3 => read_runs(reader, count, out),
-        4 => huffman::read(reader, count, code, out),
+        4 => huffman::read(reader, count, wanted, code, out),
         5 => {
             let first = reader.signed()?;
-            huffman::read(reader, count - 1, code, out)?;
-            sum(first, &mut out[..count]);
+            // A value is the sum of all differences before it.
+            let end = wanted.end.min(count);
+            huffman::read(reader, count - 1, 0..end.min(count - 1), code, out)?;
+            sum(first, &mut out[..end]);
             Ok(())
         }
-        flat => read_flat(flat, reader, count, out),
+        flat => read_flat(flat, reader, count, wanted, out),
     }
 }
 
 /// Reads a flat form; not recursive, so that no bytes can use up the stack.
-fn read_flat(form: u8, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+fn read_flat(form: u8, reader: &mut Reader, count: usize, wanted: Range<usize>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    let end = wanted.end.min(count);
     match form {
-        0 => packed::read(reader, count, out),
+        0 => packed::read_part(reader, count, wanted, out),
         1 => {
             let first = reader.signed()?;
-            packed::read(reader, count - 1, out)?;
-            sum(first, &mut out[..count]);
+            packed::read_part(reader, count - 1, 0..end.min(count - 1), out)?;
+            sum(first, &mut out[..end]);
             Ok(())
         }
         2 => {
             let (first, delta) = (reader.signed()?, reader.signed()?);
-            packed::read(reader, count.saturating_sub(2), out)?;
-            sum_twice(first, delta, &mut out[..count]);
+            let second = count.saturating_sub(2);
+            packed::read_part(reader, second, 0..end.min(second), out)?;
+            sum_twice(first, delta, &mut out[..end]);
             Ok(())
         }
         _ => Err(Corrupt("form of integers")),
@@ -262,7 +279,7 @@ fn read_runs(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) ->
     let mut values = [0; VECTOR_ROWS];
     let mut lengths = [0; VECTOR_ROWS];
     let form = reader.byte()?;
-    read_flat(form, reader, runs, &mut values)?;
+    read_flat(form, reader, runs, 0..runs, &mut values)?;
     packed::read(reader, runs, &mut lengths)?;
     let mut rest = out.get_mut(..count).ok_or(Corrupt("too many values"))?;
     for (&value, &length) in values[..runs].iter().zip(&lengths) {

@@ -4,7 +4,9 @@
 //! their count - 1, the width of their values, their positions in ten bits each, their zigzag distances from the base.
 //! All arithmetic wraps, so any 64-bit values will do.
 
-use crate::bits::{pack, packed_len, unpack};
+use std::ops::Range;
+
+use crate::bits::{pack, packed_len, unpack, unpack_part};
 use crate::wire::{Reader, bit_width, put_signed, put_varint, signed_len, unzigzag, varint_len, zigzag};
 use crate::{Corrupt, VECTOR_ROWS};
 
@@ -158,6 +160,11 @@ pub(crate) fn exceptions_cost(count: usize, width: u32) -> usize {
 
 /// Reads `count` values to the front of `out`; what follows them there is overwritten.
 pub(crate) fn read(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    read_part(reader, count, 0..count, out)
+}
+
+/// As [`read`], but only those of the `count` values that are `wanted` are sure to be there.
+pub(crate) fn read_part(reader: &mut Reader, count: usize, wanted: Range<usize>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
     if count > VECTOR_ROWS {
         return Err(Corrupt("too many values"));
     }
@@ -167,7 +174,7 @@ pub(crate) fn read(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROW
     if width > 64 {
         return Err(Corrupt("width"));
     }
-    unpack(reader.take(packed_len(count, width))?, count, width, base, out)?;
+    unpack_part(reader.take(packed_len(count, width))?, count, wanted, width, base, out)?;
     if header & PATCHED != 0 { read_exceptions(reader, count, base, out) } else { Ok(()) }
 }
 

@@ -117,9 +117,20 @@ impl<'a> Header<'a> {
 
     /// Reads a vector of `count` values to the front of `out`; what follows them there is overwritten.
     pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
-        ints::read(reader, count, self.code, out)?;
+        self.read_part(reader, count, 0..count, out)
+    }
+
+    /// As [`Self::read_vector`], but only those of the `count` values that are `wanted` are sure to be there.
+    pub(crate) fn read_part(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
+        ints::read_part(reader, count, wanted.clone(), self.code, out)?;
         if let Some((base, factor)) = self.scale {
-            out[..count].iter_mut().for_each(|value| *value = base.wrapping_add(value.wrapping_mul(factor as i64)));
+            out[wanted].iter_mut().for_each(|value| *value = base.wrapping_add(value.wrapping_mul(factor as i64)));
         }
         Ok(())
     }

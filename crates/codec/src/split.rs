@@ -3,7 +3,9 @@
 //!
 //! The header holds the number of low bits and how many zeros below them are left out. Bytes of a vector: the low bits, the integers.
 
-use crate::bits::{pack, packed_len, unpack};
+use std::ops::Range;
+
+use crate::bits::{pack, packed_len, unpack_part};
 use crate::ints;
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
@@ -117,12 +119,19 @@ impl<'a> SplitHeader<'a> {
         self.high.has_code()
     }
 
-    pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    /// Reads a vector of `count` values, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_part(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
         let mut low = [0; VECTOR_ROWS];
-        unpack(reader.take(packed_len(count, self.low_bits))?, count, self.low_bits, 0, &mut low)?;
-        self.high.read_vector(reader, count, out)?;
+        unpack_part(reader.take(packed_len(count, self.low_bits))?, count, wanted.clone(), self.low_bits, 0, &mut low)?;
+        self.high.read_part(reader, count, wanted.clone(), out)?;
         let (low_bits, zeros, unused) = (self.low_bits, self.zeros, self.unused);
-        for (value, low) in out[..count].iter_mut().zip(&low) {
+        for (value, low) in out[wanted.clone()].iter_mut().zip(&low[wanted]) {
             *value = ((*value >> 1 << low_bits | low) << zeros | *value << 63) >> unused;
         }
         Ok(())
