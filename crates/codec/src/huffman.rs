@@ -424,7 +424,33 @@ mod tests {
         assert!(read(&mut Reader::new(&[2, 0, 0]), 8, 0..8, None, &mut out).is_err());
     }
 
+    /// Package-merge as it is described: packages with the symbols in them.
+    fn lengths_by_packages(counts: &[u32]) -> Vec<u8> {
+        let mut coins: Vec<(u32, Vec<usize>)> =
+            counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(symbol, &count)| (count, vec![symbol])).collect();
+        coins.sort_by_key(|coin| coin.0);
+        let mut packages = coins.clone();
+        for _ in 1..MAX_BITS {
+            let pairs = packages.chunks_exact(2).map(|pair| (pair[0].0 + pair[1].0, [pair[0].1.as_slice(), &pair[1].1].concat()));
+            let mut merged: Vec<(u32, Vec<usize>)> = pairs.chain(coins.iter().cloned()).collect();
+            merged.sort_by_key(|package| package.0);
+            packages = merged;
+        }
+        let mut lengths = vec![0; counts.len()];
+        packages.iter().take(2 * coins.len() - 2).flat_map(|package| &package.1).for_each(|&symbol| lengths[symbol] += 1);
+        lengths
+    }
+
     proptest! {
+        #[test]
+        fn lengths_are_those_of_packages(counts in prop::collection::vec(
+            prop_oneof![1 => Just(0_u32), 4 => 1_u32..9, 4 => 1_u32..1024, 1 => 1_u32..8192], 2..=MAX_SYMBOLS)) {
+            prop_assume!(counts.iter().filter(|count| **count > 0).count() > 1);
+            let lengths = code_lengths(&counts);
+            prop_assert!(canonical(&lengths).is_some());
+            prop_assert_eq!(lengths, lengths_by_packages(&counts));
+        }
+
         #[test]
         fn anything_comes_back(values in prop::collection::vec(
             prop_oneof![80 => -2_i64..3, 20 => -10_i64..10, 1 => any::<i64>()], 1..1024)) {

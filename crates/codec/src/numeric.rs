@@ -23,6 +23,17 @@ const SPECIAL: u16 = 0xc000;
 /// Room for a numeric of 64 bits, the header and six digits, so that eight bytes can be read from each byte of it.
 const ROOM: usize = 24;
 
+/// The powers of ten by which a digit may count.
+const POWERS: [i128; 21] = {
+    let mut powers = [1; 21];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// The numerics of a block.
 #[derive(Debug)]
 pub(crate) struct Numerics {
@@ -87,20 +98,20 @@ fn integer(bytes: &[u8]) -> Option<(u32, i64)> {
     // The sum of digit * 10^(4 * (weight - at) + scale).
     let mut sum = 0_i128;
     for (at, digit) in digits.as_chunks::<2>().0.iter().enumerate() {
-        let digit = i128::from(i16::from_le_bytes(*digit));
+        let digit = i64::from(i16::from_le_bytes(*digit));
         let power = 4 * (weight - at as i32) + scale as i32;
         if !(0..10_000).contains(&digit) || power > 20 {
             return None;
         }
         if power >= 0 {
-            sum += digit * 10_i128.pow(power as u32);
+            sum += i128::from(digit) * POWERS[power as usize];
         } else {
             // The last digit may have more places than there are decimals, zeros then.
-            let divisor = 10_i128.checked_pow(power.unsigned_abs())?;
+            let divisor = *[1, 10, 100, 1000].get(power.unsigned_abs() as usize)?;
             if digit % divisor != 0 {
                 return None;
             }
-            sum += digit / divisor;
+            sum += i128::from(digit / divisor);
         }
     }
     let sum = if header & SHORT_NEGATIVE != 0 { -sum } else { sum };

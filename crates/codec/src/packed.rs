@@ -312,6 +312,25 @@ mod tests {
     }
 
     proptest! {
+        /// Too few values for a sample: all is looked at, and no width that is left out may be better.
+        #[test]
+        fn no_width_is_cheaper(values in prop::collection::vec(
+            prop_oneof![8 => -20_i64..20, 2 => -3000_i64..3000, 1 => any::<i64>()], 1..128), shift in 0_u32..8) {
+            let values: Vec<i64> = values.iter().map(|value| value >> shift).collect();
+            let chosen = Packing::choose(&values).cost;
+            let (min, max, centre) = (*values.iter().min().unwrap(), *values.iter().max().unwrap(), middle(&values));
+            for width in 0..=64 {
+                for base in [min, centre.wrapping_sub(half(width))] {
+                    let distance = |value: i64| i128::from(value) - i128::from(base);
+                    let is_far = |value: &i64| u64::try_from(distance(*value)).map_or(64, bit_width) > width;
+                    let reach = |value: i64| i64::try_from(distance(value)).map_or(64, |distance| bit_width(zigzag(distance)));
+                    let apart = exceptions_cost(values.iter().filter(|value| is_far(value)).count(), reach(min).max(reach(max)));
+                    let cost = signed_len(base) + 1 + packed_len(values.len(), width) + apart;
+                    prop_assert!(chosen <= cost, "{} bits from {}: {} > {}", width, base, chosen, cost);
+                }
+            }
+        }
+
         #[test]
         fn anything_comes_back(values in prop::collection::vec(prop_oneof![8 => -20_i64..20, 1 => any::<i64>(), 1 => Just(i64::MIN)], 0..1024)) {
             round_trip(&values);

@@ -32,15 +32,25 @@ impl<'a> Split<'a> {
         let step = words.len().div_ceil(4).max(1);
         let sample: Vec<i64> = words.chunks(step).flat_map(|part| &part[..part.len().min(64)]).map(|word| word << unused).collect();
         let mut room = Vec::with_capacity(sample.len());
-        let mut cost = |low_bits: u32| {
+        let mut cost_of = |low_bits: u32| {
             room.clear();
             room.extend(sample.iter().map(|&word| high(word, zeros + low_bits)));
             ints::plan(&room).cost * 8 + sample.len() * low_bits as usize
         };
+        // The best cut, the last of equals. Those of many low bits come last, because the low bits alone may be dearer than another cut.
+        let mut best = |cuts: &mut dyn Iterator<Item = u32>, mut best: Option<(usize, u32)>| {
+            for cut in cuts.filter(|cut| (1..64 - zeros).contains(cut)) {
+                if best.is_none_or(|(least, _)| sample.len() * (cut as usize) <= least) {
+                    let cost = cost_of(cut);
+                    best = if best.is_none_or(|(least, _)| cost <= least) { Some((cost, cut)) } else { best };
+                }
+            }
+            best
+        };
         // Some cuts first, then those beside the best.
-        let mut best = |cuts: &mut dyn Iterator<Item = u32>| cuts.filter(|cut| (1..64 - zeros).contains(cut)).min_by_key(|&cut| cost(cut));
-        let coarse = best(&mut (1..64).rev().step_by(5))?;
-        let low_bits = best(&mut [coarse, coarse - 1, coarse + 1, coarse.saturating_sub(2), coarse + 2].into_iter())?;
+        let (cost, coarse) = best(&mut (3..64).step_by(5), None)?;
+        let beside = [coarse + 2, coarse.saturating_sub(2), coarse + 1, coarse - 1];
+        let (_, low_bits) = best(&mut beside.into_iter(), Some((cost - 1, coarse)))?;
         let high: Vec<i64> = words.iter().map(|&word| high(word << unused, zeros + low_bits)).collect();
         let high = Integers::choose(high, ranges);
         let cost = 2 + high.cost + ranges.iter().map(|range| packed_len(range.len(), low_bits)).sum::<usize>();
