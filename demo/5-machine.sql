@@ -24,3 +24,11 @@ CREATE TABLE machine (
 );
 SELECT * FROM create_hypertable('cpu', by_range('time', INTERVAL '2 seconds'));
 SELECT * FROM create_hypertable('machine', by_range('time', INTERVAL '2 seconds'));
+
+\echo
+\echo 'Policies look after the readings of the cores from now on: chunks go into columns two seconds after they end, and away after an hour. They'
+\echo 'run in processes of their own, here each second.'
+\echo
+ALTER TABLE cpu SET (timescaledb.columnstore, timescaledb.segmentby = 'core');
+CALL add_columnstore_policy('cpu', after => INTERVAL '2 seconds', schedule_interval => INTERVAL '1 second');
+SELECT add_retention_policy('cpu', drop_after => INTERVAL '1 hour') AS job;

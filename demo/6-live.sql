@@ -25,3 +25,15 @@ SELECT count(*) AS readings, count(DISTINCT time) AS times FROM machine;
 SELECT DISTINCT ON (core) core, time::time(1), busy_pct, io_pct FROM cpu ORDER BY core, time DESC;
 SELECT chunk_name, range_start::time, range_end::time FROM timescaledb_information.chunks
 WHERE hypertable_name = 'cpu' ORDER BY range_start;
+
+\echo
+\echo 'The policy was at work meanwhile: only the last chunks are still in rows.'
+\echo
+SELECT chunk_name, range_end::time, is_compressed FROM timescaledb_information.chunks WHERE hypertable_name = 'cpu' ORDER BY range_start;
+
+\echo
+\echo 'One view to look at when something seems wrong: every hypertable, its policies, their last runs, and what is amiss.'
+\echo
+SELECT hypertable_name, num_chunks AS chunks, compressed_chunks AS compressed, compression_ratio AS ratio,
+       jsonb_path_query_array(policies, '$[*].last_run_status') AS last_runs, problems
+FROM timescaledb_information.hypertable_health ORDER BY hypertable_name;

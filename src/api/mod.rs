@@ -10,6 +10,7 @@ mod columnstore;
 mod columnstore_stats;
 mod hypertable;
 mod jobs;
+mod policies;
 mod replication;
 mod size;
 mod tablespace;
@@ -26,6 +27,9 @@ extension_sql_file!("../../sql/functions_admin.sql", name = "functions_admin", r
 extension_sql_file!("../../sql/jobs.sql", name = "jobs", requires = ["catalog", "views"]);
 extension_sql_file!("../../sql/functions_jobs.sql", name = "functions_jobs", requires = ["jobs"]);
 extension_sql_file!("../../sql/views_jobs.sql", name = "views_jobs", requires = ["functions_jobs"]);
+extension_sql_file!("../../sql/policies.sql", name = "policies", requires = ["jobs"]);
+extension_sql_file!("../../sql/functions_policies.sql", name = "functions_policies", requires = ["policies"]);
+extension_sql_file!("../../sql/views_health.sql", name = "views_health", requires = ["functions_policies", "views_jobs"]);
 extension_sql_file!("../../sql/functions_replication.sql", name = "functions_replication", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use pgrx::pg_sys;
 
 use super::list::{self, Chunk};
+use super::row_form;
 use super::window::{Asked, Window};
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::{cache, chunk as chunk_catalog};
@@ -24,7 +25,7 @@ pub fn show(relid: pg_sys::Oid, asked: Asked) -> Result<Vec<pg_sys::Oid>> {
 }
 
 /// The chunks of a hypertable within a window. A slice that is divided by hash is in it as a whole or not at all.
-fn select(hypertable: &Hypertable, window: &Window) -> Vec<Chunk> {
+pub fn select(hypertable: &Hypertable, window: &Window) -> Vec<Chunk> {
     let chunks = list::of_hypertable(hypertable);
     if window.is_unlimited() {
         return chunks;
@@ -82,6 +83,27 @@ pub fn drop_chunk(relid: pg_sys::Oid) -> Result<()> {
     drop_slices(&located.hypertable, &[located.chunk])
 }
 
+/// Drops one slice, the partition `table` of a hypertable, if `goes` says so once all others are locked out: it is given the hypertable, all
+/// chunks and the slice's. Returns the names of its chunks; none if the slice stays, or is gone already.
+pub fn drop_slice(
+    relid: pg_sys::Oid,
+    table: pg_sys::Oid,
+    goes: impl FnOnce(&Hypertable, &[Chunk], &[Chunk]) -> Result<bool>,
+) -> Result<Vec<String>> {
+    acl::require_owner(relid)?;
+    lock(relid, pg_sys::AccessExclusiveLock);
+    acl::require_owner(relid)?;
+    let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
+    let chunks = list::of_hypertable(&hypertable);
+    let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(Vec::new()) };
+    if !goes(&hypertable, &chunks, slice)? {
+        return Ok(Vec::new());
+    }
+    let names = slice.iter().filter_map(|chunk| qualified_name(chunk.relid)).collect();
+    drop_slices(&hypertable, slice)?;
+    Ok(names)
+}
+
 /// A chunk that is one hash part of a slice can't go without the others: their rows would have no place.
 pub fn refuse_part(chunk: &Chunk, action: &str) -> Result<()> {
     if chunk.parts.is_empty() {
@@ -105,7 +127,7 @@ fn drop_slices(hypertable: &Hypertable, chunks: &[Chunk]) -> Result<()> {
         lock(chunk.relid, pg_sys::AccessExclusiveLock);
     }
     if is_referenced(hypertable.relid)? {
-        detach_all(hypertable.relid, &tables)?;
+        row_form::while_dropping(|| detach_all(hypertable.relid, &tables))?;
     }
     for chunk in chunks {
         chunk_catalog::delete(chunk.relid);

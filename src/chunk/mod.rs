@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod create;
 pub mod drop;
+pub mod health;
 pub mod list;
 pub mod locked;
 pub mod merge;

@@ -63,7 +63,7 @@ fn cluster(relid: pg_sys::Oid, index: pg_sys::Oid, verbose: bool) -> Result<()> 
 }
 
 /// The chunk's index that an index of the chunk or of its hypertable stands for.
-fn chunk_index(relid: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> Result<pg_sys::Oid> {
+pub fn chunk_index(relid: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> Result<pg_sys::Oid> {
     let chunk = Relation::open(relid, pg_sys::AccessShareLock);
     let own = chunk.index_oids();
     if own.contains(&index) {
@@ -85,14 +85,17 @@ fn chunk_index(relid: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> Res
     .hint("Name an index of the chunk or of its hypertable."))
 }
 
+/// True for the index by which its table was ordered last.
+pub fn is_clustered(index: pg_sys::Oid) -> bool {
+    crate::pg::syscache::CacheTuple::by_oid(pg_sys::SysCacheIdentifier::INDEXRELID, index)
+        // SAFETY: a tuple of pg_index.
+        .is_some_and(|tuple| unsafe { tuple.form::<pg_sys::FormData_pg_index>() }.indisclustered)
+}
+
 /// The index by which the chunk was ordered last.
 fn clustered_index(relid: pg_sys::Oid) -> Result<pg_sys::Oid> {
     let chunk = Relation::open(relid, pg_sys::AccessShareLock);
-    let clustered = chunk.index_oids().into_iter().find(|index| {
-        crate::pg::syscache::CacheTuple::by_oid(pg_sys::SysCacheIdentifier::INDEXRELID, *index)
-            // SAFETY: a tuple of pg_index.
-            .is_some_and(|tuple| unsafe { tuple.form::<pg_sys::FormData_pg_index>() }.indisclustered)
-    });
+    let clustered = chunk.index_oids().into_iter().find(|index| is_clustered(*index));
     clustered.ok_or_else(|| {
         Error::new(SqlState::UNDEFINED_OBJECT, format!("there is no previously clustered index for table \"{}\"", relation_name(relid)))
             .hint("Name the index to order by.")

@@ -1,5 +1,7 @@
 //! Chunks that have to be in row form for what is to be done with them.
 
+use std::cell::Cell;
+
 use pgrx::pg_sys;
 
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
@@ -7,10 +9,27 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, qualified_name, relation_name};
 use crate::pg::{live, partition_change};
 
+thread_local! {
+    static DROPPING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, in which chunks are detached only to be dropped: their batches go with them, so they may have some.
+pub fn while_dropping<T>(f: impl FnOnce() -> T) -> T {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            DROPPING.set(false);
+        }
+    }
+    DROPPING.set(true);
+    let _restore = Restore;
+    f()
+}
+
 /// Refuses a chunk that is compressed: `action` is what can't be done with it.
 pub fn require(relid: pg_sys::Oid, action: &str) -> Result<()> {
     match columnar_chunk::find(relid) {
-        Some(part) if part.compressed => Err(compressed(relid, action)),
+        Some(part) if part.compressed && !DROPPING.get() => Err(compressed(relid, action)),
         _ => Ok(()),
     }
 }

@@ -108,3 +108,8 @@ pub fn status(relid: pg_sys::Oid) -> i32 {
         _ => 0,
     }
 }
+
+/// True if a chunk has no row that a new snapshot sees, in neither part; not true if somebody has locked it.
+pub fn is_empty(relid: pg_sys::Oid) -> bool {
+    !size::has_rows(relid) && columnar_chunk::find(relid).is_none_or(|part| !size::has_rows(part.batches))
+}

@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod builder;
 pub mod collect;
 pub mod compress;
+pub mod datums;
 pub mod ddl;
 pub mod decompress;
 pub mod defaults;

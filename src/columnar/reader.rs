@@ -1,6 +1,7 @@
 //! Reading a batch, column by column and vector by vector, only what is asked for.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -8,9 +9,8 @@ use tsc_codec::zone::ZoneMap;
 use tsc_codec::{Block, Corrupt, Dictionary, VECTOR_ROWS, Vector};
 
 use super::blocks::Blocks;
-use super::image::Image;
+use super::datums::{all_null, arena_datum, to_datums};
 use super::layout::Layout;
-use super::value;
 use crate::error::{Error, SqlState};
 use crate::pg::ffi::raw;
 use crate::pg::guard::boundary;
@@ -21,8 +21,9 @@ struct ColumnReader {
     /// The block, once fetched: None if all values are NULL.
     block: Option<&'static [u8]>,
     is_fetched: bool,
-    /// Which vector `vector` holds.
+    /// Which vector `vector` holds, and of which rows the values.
     decoded: Option<usize>,
+    rows: Range<usize>,
     vector: Vector,
     /// The distinct values, and whether there is a dictionary, once asked for.
     dictionary: Dictionary,
@@ -313,9 +314,22 @@ impl BatchReader {
     /// A batch is open that has this vector. May jump.
     pub unsafe fn vector(&mut self, column: usize, vector: usize) -> &Vector {
         // SAFETY: the caller's promise.
+        unsafe { self.part(column, vector, 0..self.vector_rows(vector)) }
+    }
+
+    /// As [`Self::vector`], but only the values of some rows are sure to be there, though validity is that of all. When more rows are asked
+    /// for, by-reference Datums of those that are there become invalid.
+    ///
+    /// # Safety
+    /// A batch is open whose vector has these rows. May jump.
+    pub unsafe fn part(&mut self, column: usize, vector: usize, rows: Range<usize>) -> &Vector {
+        // SAFETY: the caller's promise.
         unsafe {
-            if self.columns[column].as_ref().is_none_or(|reader| reader.decoded != Some(vector) || !reader.is_fetched) {
-                self.decode(column, vector);
+            let is_there = |reader: &ColumnReader| {
+                reader.is_fetched && reader.decoded == Some(vector) && reader.rows.start <= rows.start && rows.end <= reader.rows.end
+            };
+            if !self.columns[column].as_deref().is_some_and(is_there) {
+                self.decode(column, vector, rows);
             }
         }
         match &self.columns[column] {
@@ -325,8 +339,8 @@ impl BatchReader {
     }
 
     /// # Safety
-    /// As [`Self::vector`].
-    unsafe fn decode(&mut self, column: usize, vector: usize) {
+    /// As [`Self::part`].
+    unsafe fn decode(&mut self, column: usize, vector: usize, wanted: Range<usize>) {
         let (rows, count) = (self.rows, self.vector_rows(vector));
         let layout = Rc::as_ptr(&self.layout);
         let context = self.context;
@@ -338,6 +352,7 @@ impl BatchReader {
             let has_dictionary = !description.kind.is_word() && self.dictionary(column).is_some();
             let reader = self.fetch(column);
             reader.decoded = Some(vector);
+            reader.rows = wanted.clone();
             let Some(bytes) = reader.block else {
                 all_null(&mut reader.vector, count);
                 return;
@@ -346,20 +361,23 @@ impl BatchReader {
                 Ok(block) => block,
                 Err(reason) => corrupt(layout, &description.name, &reason),
             };
-            let result = if has_dictionary { block.codes(vector, &mut reader.vector) } else { block.decode(vector, &mut reader.vector) };
+            let result = match has_dictionary {
+                true => block.codes_part(vector, wanted.clone(), &mut reader.vector),
+                false => block.decode_part(vector, wanted.clone(), &mut reader.vector),
+            };
             if let Err(reason) = result {
                 corrupt(layout, &description.name, &reason);
             }
             if has_dictionary {
                 let ColumnReader { vector, distinct, .. } = reader;
-                for word in vector.words[..count].iter_mut() {
+                for word in vector.words[wanted].iter_mut() {
                     *word = distinct.get(*word as usize).map_or(0, |datum| datum.value() as i64);
                 }
                 reader.coded = None;
             } else if !description.kind.is_word() {
                 let outer = pg_sys::CurrentMemoryContext;
                 pg_sys::CurrentMemoryContext = context;
-                description.image.under_settings(|| to_datums(description, &mut reader.vector));
+                description.image.under_settings(|| to_datums(description, wanted, &mut reader.vector));
                 pg_sys::CurrentMemoryContext = outer;
             }
         }
@@ -446,40 +464,6 @@ impl BatchReader {
                 values[attribute as usize - 1] = pg_sys::Datum::from(decoded.words[index]);
                 nulls[attribute as usize - 1] = false;
             }
-        }
-    }
-}
-
-fn all_null(vector: &mut Vector, rows: usize) {
-    vector.rows = rows;
-    vector.validity = [0; VECTOR_ROWS / 64];
-    vector.all_valid = rows == 0;
-    vector.words[..rows].fill(0);
-}
-
-/// # Safety
-/// `at` is where the codec put a value of the column. May jump.
-unsafe fn arena_datum(column: &super::layout::Column, at: *const u8) -> pg_sys::Datum {
-    // SAFETY: the caller's promise; a varlena of the codec has its length word.
-    unsafe {
-        if matches!(column.image, Image::Text { .. }) {
-            let length = (at.cast::<u32>().read() >> 2) as usize - 4;
-            return value::datum_of_bytes(column, std::slice::from_raw_parts(at.add(4), length));
-        }
-    }
-    pg_sys::Datum::from(at)
-}
-
-/// Turns offsets in the arena into Datums.
-///
-/// # Safety
-/// The vector was decoded for this column. May jump.
-unsafe fn to_datums(column: &super::layout::Column, vector: &mut Vector) {
-    let base = vector.arena.as_ptr().cast::<u8>();
-    for row in 0..vector.rows {
-        if vector.is_valid(row) {
-            // SAFETY: a valid row's word is an offset in the arena.
-            vector.words[row] = unsafe { arena_datum(column, base.add(vector.words[row] as usize)) }.value() as i64;
         }
     }
 }

@@ -14,6 +14,7 @@ use tsc_kernel::axis::Slice;
 use super::statistics;
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::catalog::columnstore;
+use crate::catalog::hypertable::Hypertable;
 use crate::chunk::list::{self, Chunk};
 use crate::chunk::merge::drop_slices;
 use crate::error::Result;
@@ -62,6 +63,19 @@ fn find(relid: pg_sys::Oid) -> Option<Pair> {
     let chunks = list::of_hypertable(&located.hypertable);
     let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
     let at = slices.iter().position(|slice| slice[0].table == located.chunk.table)?;
+    pair_at(&located.hypertable, longest, &slices, at)
+}
+
+/// Chunks that could be merged into the ones before them: one of each slice, by time. Somebody may have been in the way until now.
+pub fn candidates(hypertable: &Hypertable) -> Vec<pg_sys::Oid> {
+    let Some(longest) = columnstore::find(hypertable.id).and_then(|settings| settings.compress_interval) else { return Vec::new() };
+    let chunks = list::of_hypertable(hypertable);
+    let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
+    (1..slices.len()).filter(|at| pair_at(hypertable, longest, &slices, *at).is_some()).map(|at| slices[at][0].relid).collect()
+}
+
+/// The slice at a place with the one before it.
+fn pair_at(hypertable: &Hypertable, longest: i64, slices: &[&[Chunk]], at: usize) -> Option<Pair> {
     let (earlier, later) = (slices[at.checked_sub(1)?], slices[at]);
     let (first, last) = (earlier[0].slice, later[0].slice);
     let is_short = last.end?.checked_sub(first.start?).is_some_and(|length| length <= longest);
@@ -73,7 +87,7 @@ fn find(relid: pg_sys::Oid) -> Option<Pair> {
     let parts =
         earlier.iter().zip(later).map(|(earlier, later)| part(earlier).zip(part(later)).filter(|(one, other)| is_alike(one, other)));
     Some(Pair {
-        root: located.hypertable.relid,
+        root: hypertable.relid,
         merged: Slice { start: first.start, end: last.end },
         earlier: earlier[0].table,
         later: later[0].table,

@@ -9,6 +9,7 @@ use crate::columnar::settings_change;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{self, TableOptions};
 use crate::hypertable::{ddl, dimensions};
+use crate::jobs::policy;
 use crate::pg::relation::{optional_string, qualified_name, relation_name};
 use crate::pg::{ffi, list, node};
 
@@ -57,7 +58,10 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
         let existed = (*statement).if_not_exists && resolve(relation, pg_sys::NoLock).is_some();
         forward();
         match resolve(relation, pg_sys::NoLock) {
-            Some(relid) if !existed => settings_change::create(relid, options.apply(relid)?),
+            Some(relid) if !existed => {
+                settings_change::create(relid, options.apply(relid)?)?;
+                policy::add_by_itself(relid)
+            }
             _ => Ok(()),
         }
     }
@@ -121,6 +125,7 @@ pub unsafe fn rename(statement: *mut pg_sys::RenameStmt, forward: impl FnOnce())
         if let Some(hypertable) = column_of {
             ddl::rename_column(&hypertable, &from, &to);
             settings_change::rename_column(&hypertable, &from, &to);
+            policy::rename_column(hypertable.id, &from, &to);
         } else if statement.renameType == pg_sys::ObjectType::OBJECT_SCHEMA {
             hypertable_catalog::rename_schema(&from, &to);
         }
@@ -321,6 +326,7 @@ unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -
         let (ours, rest) = with_options::split((*command).def.cast());
         crate::pg::acl::require_owner(relid)?;
         settings_change::alter(relid, &with_options::alter(relid, &ours, reset)?)?;
+        policy::follow_columnstore(relid)?;
         if rest.is_null() { Ok(()) } else { ddl::set_storage_options(&*dimensions::require(relid)?, rest, reset) }
     }
 }
@@ -335,6 +341,7 @@ unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd
         match (*command).subtype {
             Kind::AT_ChangeOwner => {
                 ddl::follow_owner(relid);
+                policy::follow_owner(relid);
                 ddl::repeat_on_batches(relid, command);
             }
             Kind::AT_EnableRowSecurity | Kind::AT_DisableRowSecurity => ddl::follow_row_security(relid),

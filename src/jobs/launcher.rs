@@ -94,7 +94,9 @@ impl Launcher {
 
     /// Frees the slots of schedulers that ended, and those of jobs that no scheduler looks after any more.
     fn reap(&mut self, databases: &[Database]) {
-        for (ticket, slot) in state::slots_of(None) {
+        let slots = state::slots_of(None);
+        self.starting.retain(|ticket, _| slots.iter().any(|(other, _)| other == ticket));
+        for (ticket, slot) in slots {
             let ended = match (slot.kind, slot.phase) {
                 (Kind::Scheduler, Phase::Ended) => true,
                 (Kind::Scheduler, Phase::Starting) => {
@@ -152,7 +154,7 @@ impl Launcher {
     /// Starts the schedulers that are missing. Returns when to look again.
     fn start(&mut self, databases: &[Database]) -> i64 {
         let now = datetime::now();
-        let mut again = i64::MAX;
+        let (mut again, mut full) = (i64::MAX, false);
         let wanted = databases.iter().filter(|database| database.is_used && !self.without.contains(&database.oid));
         for database in wanted.cloned().collect::<Vec<_>>() {
             let not_before = self.failures.get(&database.oid).map_or(now, |failures| failures.not_before);
@@ -164,12 +166,16 @@ impl Launcher {
             let request = Wanted { kind: Kind::Scheduler, database: database.oid, role: none, job_id: 0, table: none, due: now, now };
             match state::reserve(request) {
                 Ok(ticket) => again = again.min(self.start_scheduler(&database, ticket, now)),
-                Err(Refusal::Full) => {
-                    self.reports.no_slot(now);
-                    again = again.min(now + 10 * SECOND);
-                }
+                Err(Refusal::Full) => full = true,
                 Err(_) => {}
             }
+        }
+        if full {
+            // Many databases are looked into at the server's start: that passes.
+            self.reports.no_slot(now);
+            again = again.min(now + SECOND);
+        } else if again == i64::MAX {
+            self.reports.all_is_well();
         }
         again
     }

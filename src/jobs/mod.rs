@@ -3,6 +3,7 @@
 pub mod define;
 pub mod function;
 mod launcher;
+pub mod policy;
 mod record;
 mod report;
 pub mod run;

@@ -11,7 +11,8 @@ use crate::catalog::job_stat::{self, JobStat};
 use crate::error::{Error, SqlState};
 use crate::pg::{datetime, process, xact};
 
-const MOMENT: Duration = Duration::from_millis(100);
+/// Between two tries to get a lock.
+pub const MOMENT: Duration = Duration::from_millis(50);
 
 /// Runs `f` in a transaction that may read and write the tables of jobs. None if they are not there.
 pub fn transaction<T>(f: impl Fn() -> T) -> Option<T> {
@@ -92,15 +93,18 @@ fn jitter() -> f64 {
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX) * 2.0 - 1.0
 }
 
-/// Records the end of a run by this process, which may have to wait until nobody else changes the job.
-pub fn finish(started: &Started, end: &End) {
-    job::lock(started.job.id);
-    let Some(stat) = job_stat::find(started.job.id) else { return };
+/// Records the end of a run by this process. False if somebody is changing the job: later.
+pub fn finish(started: &Started, end: &End) -> bool {
+    if !job::try_lock(started.job.id) {
+        return false;
+    }
+    let Some(stat) = job_stat::find(started.job.id) else { return true };
     if stat.last_start == Some(started.at) && stat.last_finish.is_none() {
         // Somebody may have said meanwhile when it is due next.
         let said = (stat.next_start != started.due).then_some(stat.next_start);
         write_end(&started.job, stat, Some(process::own_pid()), end, said);
     }
+    true
 }
 
 /// Records the end of a run that another process began and did not record. False if somebody is changing the job: later.

@@ -202,6 +202,7 @@ impl Scheduler {
         }
         let slots = self.slots();
         self.cancelled.retain(|ticket, _| slots.iter().any(|(other, _)| other == ticket));
+        self.starting.retain(|ticket, _| slots.iter().any(|(other, _)| other == ticket));
         Some(again)
     }
 
@@ -214,11 +215,13 @@ impl Scheduler {
                 self.not_before.insert(id, datetime::now() + SECOND);
                 return Some(true);
             }
-            Outcome::Unknown => {}
+            Outcome::Succeeded | Outcome::Unknown => {}
         }
         let ended = |message: &str| Failure { sqlstate: "57P01".to_owned(), message: message.to_owned(), ..Failure::default() };
         let (end, begun, pid) = (slot.reason, slot.start_recorded, Some(slot.pid));
+        let succeeded = slot.outcome == Outcome::Succeeded;
         record::transaction(|| match (begun, end) {
+            _ if succeeded => record::finish_other(id, pid, &End::Success),
             (true, Reason::TookTooLong) => record::finish_other(id, pid, &End::Failure(took_too_long(id))),
             (true, Reason::None) => {
                 record::finish_other(id, pid, &End::Failure(ended("the process of the job was terminated before it was done")))
@@ -328,6 +331,7 @@ impl Scheduler {
             }
         }
         state::update(self.ticket, |own| own.waiting_since = 0);
+        self.reports.all_is_well();
         look
     }
 

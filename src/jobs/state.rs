@@ -46,6 +46,8 @@ pub enum Outcome {
     Busy = 2,
     /// A scheduler that found no extension in its database.
     NoExtension = 3,
+    /// A job that did what it should, but could not record it, since somebody is changing it and told it to stop.
+    Succeeded = 4,
 }
 
 /// Why a process was told to stop.
@@ -98,6 +100,8 @@ pub struct Slot {
     pub asked_at: i64,
     /// A scheduler: since when the job that waits for a slot has been due; 0: none waits.
     pub waiting_since: i64,
+    /// A scheduler: since when it has left the next slot to another one; 0: it does not.
+    stood_back_since: i64,
 }
 
 /// Processes of a database are not to be started.
@@ -244,16 +248,24 @@ fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ti
     };
     if kind == Kind::Job {
         let others = slots.iter().filter(before_us).count();
+        let own = slots.iter().position(|slot| slot.kind == Kind::Scheduler && slot.database == database);
+        let stood_back_since = own.map_or(0, |own| slots[own].stood_back_since);
+        let patient = stood_back_since == 0 || wanted.now - stood_back_since < PATIENCE;
         let refusal = match free_slots {
             0 => Some(Refusal::Full),
-            free if free <= others && wanted.now - wanted.due < PATIENCE => Some(Refusal::Turn),
+            free if free <= others && patient => Some(Refusal::Turn),
             _ => None,
         };
         if refusal == Some(Refusal::Turn) {
             slots.iter().filter(before_us).for_each(|slot| slot.latch.set());
         }
-        if let Some(own) = slots.iter_mut().find(|slot| slot.kind == Kind::Scheduler && slot.database == database) {
-            own.waiting_since = if refusal.is_some() { wanted.due } else { 0 };
+        if let Some(own) = own.and_then(|own| slots.get_mut(own)) {
+            own.waiting_since = if refusal.is_some() { wanted.due.max(1) } else { 0 };
+            own.stood_back_since = match refusal {
+                Some(Refusal::Turn) if stood_back_since == 0 => wanted.now,
+                Some(Refusal::Turn) => stood_back_since,
+                _ => 0,
+            };
         }
         if let Some(refusal) = refusal {
             return Err(refusal);
@@ -280,6 +292,7 @@ fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ti
         latch: slots[index].latch,
         asked_at: wanted.now,
         waiting_since: 0,
+        stood_back_since: 0,
     };
     Ok(Ticket { index: index as u32, generation: head.generation })
 }
@@ -373,11 +386,13 @@ pub fn stop(reason: Reason, signal: Signal, which: impl Fn(&Slot) -> bool) -> us
                         slot.stop = true;
                         slot.latch.set();
                     }
-                    (Phase::Running, _) => {
+                    (phase, _) => {
                         slot.reason = reason;
-                        process::signal(slot.pid, signal);
+                        // What it has done it may still record.
+                        if phase == Phase::Running {
+                            process::signal(slot.pid, signal);
+                        }
                     }
-                    _ => {}
                 }
                 left += 1;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 use super::state::{self, Kind, Reason};
+use super::wake;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::process::{self, Signal};
 use crate::pg::{guard, role};
@@ -93,16 +94,16 @@ pub fn stop() -> Result<()> {
     Ok(())
 }
 
-/// Starts them again.
+/// Starts them again, when the transaction commits.
 pub fn start() -> Result<()> {
-    let database = require_rights("start")?;
-    state::unhold(database, 0);
-    state::note_change(database);
+    require_rights("start")?;
+    wake::start_at_commit();
     Ok(())
 }
 
-/// Stops them, and starts them with what has been set meanwhile.
+/// Stops them, and starts them when the transaction has ended, with what it has set.
 pub fn restart() -> Result<()> {
     stop()?;
-    start()
+    wake::start_at_end();
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::pg::{process, xact};
 thread_local! {
     static CHANGED: Cell<bool> = const { Cell::new(false) };
     static COPIED: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
+    static START: Cell<Option<bool>> = const { Cell::new(None) };
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -24,14 +25,30 @@ pub fn for_database_at_commit(database: pg_sys::Oid) {
     COPIED.set(Some(database));
 }
 
+/// This database's processes, which were stopped, are to be started if this transaction commits.
+pub fn start_at_commit() {
+    START.set(START.get().or(Some(false)));
+}
+
+/// They are to be started even if it does not: it stopped them itself.
+pub fn start_at_end() {
+    START.set(Some(true));
+}
+
 /// Installs the callback; once, from `_PG_init`.
 pub fn init() {
     xact::at_end(|committed| {
+        if START.take().is_some_and(|anyway| anyway || committed) {
+            state::unhold(process::own_database(), 0);
+            state::note_change(process::own_database());
+        }
         if CHANGED.take() && committed {
             state::note_change(process::own_database());
         }
         if let Some(database) = COPIED.take().filter(|_| committed) {
             state::note_change(database);
+            // Whether a database that has a scheduler is still to have one is the launcher's to decide.
+            state::wake_launcher();
         }
     });
 }

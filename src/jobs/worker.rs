@@ -49,17 +49,14 @@ fn work(ticket: Ticket) {
         start
     });
     let outcome = match begun {
-        Some(Start::Begun(started)) => {
-            run(ticket, &started);
-            Outcome::Recorded
-        }
+        Some(Start::Begun(started)) => run(ticket, &started),
         Some(Start::Busy) => Outcome::Busy,
         Some(Start::Outdated) | None => Outcome::Recorded,
     };
     state::update(ticket, |slot| slot.outcome = outcome);
 }
 
-fn run(ticket: Ticket, started: &Started) {
+fn run(ticket: Ticket, started: &Started) -> Outcome {
     let job = &started.job;
     process::set_option(c"application_name", &job.application_name, false);
     let result = guard::attempt(|| {
@@ -81,10 +78,23 @@ fn run(ticket: Ticket, started: &Started) {
     process::set_option(c"lock_timeout", "0", true);
     process::show_activity(true, "recording how it went");
     let end = result.map_or_else(|caught| End::Failure(explain(started, caught, reason)), |()| End::Success);
-    record::transaction(|| record::finish(started, &end));
+    let outcome = record(ticket, started, &end);
     if let End::Failure(failure) = end {
         log(started, failure);
     }
+    outcome
+}
+
+/// Records the end of a run as soon as nobody changes the job. Who changes it may wait for this process to be gone: it then leaves the
+/// record to the scheduler.
+fn record(ticket: Ticket, started: &Started, end: &End) -> Outcome {
+    while record::transaction(|| record::finish(started, end)) == Some(false) {
+        if state::look(ticket).is_none_or(|slot| matches!(slot.reason, Reason::Changed | Reason::Stopped)) {
+            return if *end == End::Success { Outcome::Succeeded } else { Outcome::Unknown };
+        }
+        process::sleep(record::MOMENT);
+    }
+    Outcome::Recorded
 }
 
 /// A cancel of ours says more than PostgreSQL's words for it.

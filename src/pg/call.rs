@@ -47,3 +47,17 @@ pub fn call_for_effect(oid: pg_sys::Oid, argument: Option<pg_sys::Datum>) {
         ffi::pfree(call.cast());
     }
 }
+
+/// Calls a function of no arguments; None if it returns NULL.
+pub fn call_without_arguments(oid: pg_sys::Oid) -> Option<pg_sys::Datum> {
+    let mut info = Box::new(pg_sys::FmgrInfo::default());
+    // SAFETY: zeroed memory for a call without arguments; the function was looked up and takes none. `info` outlives the call.
+    unsafe {
+        ffi::fmgr_info(oid, &mut *info);
+        let call = ffi::palloc0(size_of::<pg_sys::FunctionCallInfoBaseData>()).cast::<pg_sys::FunctionCallInfoBaseData>();
+        (*call).flinfo = &raw mut *info;
+        let function = info.fn_addr?;
+        let result = super::guard::guard(|| function(call));
+        (!(*call).isnull).then_some(result)
+    }
+}

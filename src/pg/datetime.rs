@@ -101,6 +101,16 @@ pub fn span_datum(span: Span) -> pg_sys::Datum {
     }
 }
 
+/// The text of a span that every session reads as the same one.
+pub fn span_text(span: Span) -> String {
+    let datum = span_datum(span);
+    super::context::with_portable_text(|| {
+        // SAFETY: an interval; the result is a palloc'd C string.
+        unsafe { super::relation::optional_string(ffi::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_INTERVAL_OUT), datum)) }
+    })
+    .unwrap_or_default()
+}
+
 /// The clocks of a time zone, for callers that may hold destructors.
 pub struct NamedZone(Option<String>);
 

@@ -188,6 +188,7 @@ postgres! {
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsInParallelMode() -> bool;
     fn IsSystemRelation(relation: Relation) -> bool;
+    fn IsTransactionBlock() -> bool;
     fn IsTransactionState() -> bool;
     fn ItemPointerCompare(arg1: ItemPointer, arg2: ItemPointer) -> int32;
     fn LWLockAcquire(lock: *mut LWLock, mode: LWLockMode::Type) -> bool;

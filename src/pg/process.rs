@@ -232,3 +232,29 @@ pub fn set_option(name: &CStr, value: &str, keep: bool) {
     // SAFETY: copies the value; an ERROR if there is no such setting.
     unsafe { ffi::SetConfigOption(name.as_ptr(), value.as_ptr(), pg_sys::GucContext::PGC_SUSET, source) }
 }
+
+/// The same for a background worker only: a session shows what its client sent.
+pub fn show_progress(text: &str) {
+    // SAFETY: reads a variable that the postmaster set.
+    if unsafe { !pg_sys::MyBgworkerEntry.is_null() } {
+        show_activity(true, text);
+    }
+}
+
+/// Sets a setting until the transaction ends, whatever the role may set.
+pub fn set_local(name: &CStr, value: &str) {
+    let value = super::relation::c_string(value);
+    // SAFETY: copies the value; an ERROR if there is no such setting.
+    unsafe {
+        ffi::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}

@@ -62,6 +62,21 @@ pub fn of_table(relid: pg_sys::Oid) -> Option<Size> {
     })
 }
 
+/// All bytes of a table; None if it is gone, or if somebody has locked readers out.
+pub fn total(relid: pg_sys::Oid) -> Option<i64> {
+    // SAFETY: locking by OID; whether the relation still exists is checked afterwards.
+    if unsafe { !ffi::ConditionalLockRelationOid(relid, pg_sys::AccessShareLock as i32) } {
+        return None;
+    }
+    // SAFETY: the table is locked, if it exists; the lock was taken above.
+    unsafe {
+        let exists = ffi::get_rel_relkind(relid) != 0;
+        let size = exists.then(|| call(pg_sys::F_PG_TOTAL_RELATION_SIZE, relid));
+        ffi::UnlockRelationOid(relid, pg_sys::AccessShareLock as i32);
+        size
+    }
+}
+
 /// The size of an index with all its forks; None if it is gone.
 pub fn of_index(relid: pg_sys::Oid) -> Option<i64> {
     // SAFETY: the index is locked.
@@ -102,6 +117,13 @@ pub fn has_rows(relid: pg_sys::Oid) -> bool {
     // SAFETY: taken above.
     unsafe { ffi::UnlockRelationOid(relid, pg_sys::AccessShareLock as i32) };
     has_rows
+}
+
+/// A number of bytes as people write it, such as `500 GB`; an ERROR if the text is none.
+pub fn parse(text: &str) -> i64 {
+    let text = pgrx::IntoDatum::into_datum(text).unwrap_or(pg_sys::Datum::null());
+    // SAFETY: the function takes a text, which is not NULL, and returns int8.
+    unsafe { ffi::OidFunctionCall1Coll(pg_sys::Oid::from(pg_sys::F_PG_SIZE_BYTES), pg_sys::InvalidOid, text).value() as i64 }
 }
 
 /// True if a heap has no pages.

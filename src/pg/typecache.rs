@@ -140,3 +140,11 @@ pub fn is_hashable(oid: pg_sys::Oid) -> bool {
     // SAFETY: a catalog look-up.
     unsafe { ffi::GetDefaultOpClass(oid, pg_sys::HASH_AM_OID) != pg_sys::InvalidOid }
 }
+
+/// The operator by which two values of a type are equal.
+pub fn equality(oid: pg_sys::Oid) -> Result<pg_sys::Oid> {
+    let entry = entry(oid, pg_sys::TYPECACHE_EQ_OPR)?;
+    // SAFETY: an entry of the type cache.
+    let operator = unsafe { (*entry).eq_opr };
+    if operator == pg_sys::InvalidOid { Err(no_function("equality", oid)) } else { Ok(operator) }
+}

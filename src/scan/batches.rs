@@ -184,7 +184,7 @@ impl Batches {
                 };
                 if selected > 0 {
                     self.vector = vector;
-                    self.columns.load(&mut self.reader, vector);
+                    self.columns.load(&mut self.reader, vector, filter::extent(&self.selection));
                     return true;
                 }
             }

@@ -1,5 +1,6 @@
 //! The columns of the scan tuple, and where a batch has their values.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use pgrx::pg_sys::{self, NodeTag};
@@ -35,7 +36,16 @@ impl Output {
     /// The batch is one of the layout's chunk. The values are valid until the column is asked for another vector. May jump.
     pub unsafe fn load(&mut self, batch: &mut BatchReader, vector: usize) {
         // SAFETY: the caller's promise.
-        let decoded = unsafe { batch.vector(self.column, vector) };
+        unsafe { self.load_part(batch, vector, 0..batch.vector_rows(vector)) };
+    }
+
+    /// Turns to some rows of a vector of an open batch.
+    ///
+    /// # Safety
+    /// As [`Self::load`], and the values are valid until the column is asked for other rows.
+    pub unsafe fn load_part(&mut self, batch: &mut BatchReader, vector: usize, rows: Range<usize>) {
+        // SAFETY: the caller's promise.
+        let decoded = unsafe { batch.part(self.column, vector, rows) };
         self.words = decoded.words.as_ptr();
         self.validity = if decoded.all_valid { std::ptr::null() } else { decoded.validity.as_ptr() };
     }
@@ -213,15 +223,21 @@ impl Columns {
         }
     }
 
-    /// Turns to a vector of an open batch: decodes what is handed on.
+    /// Whether a vector may be decoded in parts: a whole row takes all of it, and the values that other columns stand on go then.
+    pub fn takes_parts(&self) -> bool {
+        self.row.is_empty()
+    }
+
+    /// Turns to some rows of a vector of an open batch: decodes what is handed on.
     ///
     /// # Safety
     /// The batch is one of the layout's chunk. May jump.
-    pub unsafe fn load(&mut self, batch: &mut BatchReader, vector: usize) {
+    pub unsafe fn load(&mut self, batch: &mut BatchReader, vector: usize, rows: Range<usize>) {
+        let rows = if self.takes_parts() { rows } else { 0..batch.vector_rows(vector) };
         for output in &mut self.outputs {
             // SAFETY: the caller's promise; what the pointers point to stays where it is until the column is asked for another vector.
             unsafe {
-                output.load(batch, vector);
+                output.load_part(batch, vector, rows.clone());
                 if output.validity.is_null() {
                     *self.nulls.add(output.index) = false;
                 }

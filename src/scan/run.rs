@@ -38,6 +38,9 @@ struct Sorted {
     next: usize,
 }
 
+/// So many rows of a batch are decoded first.
+const FIRST_ROWS: usize = 128;
+
 thread_local! {
     static TOTAL: Cell<usize> = const { Cell::new(0) };
 }
@@ -82,8 +85,11 @@ pub struct Run {
     vectors: std::ops::Range<usize>,
     key_columns: Vec<Output>,
     outputs: Vec<Output>,
-    /// The vector that `outputs` were loaded of.
+    /// The vector that `outputs` were loaded of, and the row up to which they were.
     loaded: usize,
+    loaded_end: usize,
+    /// Whether the first rows of a batch are decoded alone: often they are all that a LIMIT asks for.
+    takes_parts: bool,
     sorted: Sorted,
     /// Holds copies of sorted rows' values.
     context: pg_sys::MemoryContext,
@@ -122,6 +128,8 @@ impl Run {
             key_columns: keys.iter().map(|key| Output::new(key.position, key.column)).collect(),
             outputs: columns.outputs().to_vec(),
             loaded: usize::MAX,
+            loaded_end: 0,
+            takes_parts: columns.takes_parts(),
             sorted: Sorted::default(),
             context,
             size: Size::default(),
@@ -269,10 +277,15 @@ impl Run {
     /// Decodes what is handed on of the vector that it stands on.
     #[inline]
     unsafe fn load(&mut self) {
-        if self.loaded != self.vector {
+        if self.loaded != self.vector || self.row >= self.loaded_end {
+            let rows = self.reader.vector_rows(self.vector);
+            let is_first = self.loaded == usize::MAX && self.takes_parts && self.way == Way::Forward;
+            self.loaded_end = if is_first { rows.min(self.row + FIRST_ROWS) } else { rows };
+            // Rows before this one do not come again, but for the other way round.
+            let first = if self.takes_parts && self.way == Way::Forward { self.row } else { 0 };
             for output in &mut self.outputs {
                 // SAFETY: as for `fill`.
-                unsafe { output.load(&mut self.reader, self.vector) };
+                unsafe { output.load_part(&mut self.reader, self.vector, first..self.loaded_end) };
             }
             self.loaded = self.vector;
             self.measure();

@@ -43,3 +43,10 @@ def test_compresses_and_changes_a_row(shown):
 def test_measures_the_machine(shown):
     assert "rows inserted" in shown
     assert "The server and its data are gone" in shown
+
+
+def test_policies_work_meanwhile(shown):
+    chunks = shown.split("The policy was at work meanwhile")[1].split("One view to look at")[0]
+    assert " │ t" in chunks
+    health = shown.split("One view to look at")[1]
+    assert '"Success"' in health

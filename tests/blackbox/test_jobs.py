@@ -193,6 +193,26 @@ def test_a_deletion_that_is_rolled_back_begins_the_run_anew(server, database, db
     assert value(db, "SELECT total_runs FROM timescaledb_information.job_stats WHERE job_id = %s", job) == 2
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_deletion_does_not_wait_for_a_job_that_waits_for_it(server, database, db, end):
+    """The job is done, and can't record it while the job is locked by the session that now deletes it."""
+    db.execute("CREATE FUNCTION gate(job_id int, config jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO ran VALUES (job_id); SELECT pg_advisory_lock(1)'")
+    with server.connect(database) as gate, server.connect(database, autocommit=False) as other:
+        gate.execute("SELECT pg_advisory_lock(1)")
+        job = add(db, "gate")
+        wait_for(db, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'advisory'", f"User-Defined Action [{job}]")
+        other.execute("SELECT alter_job(%s, max_retries => 7)", [job])
+        gate.execute("SELECT pg_advisory_unlock(1)")
+        wait_for(db, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = %s AND query = 'recording how it went'", f"User-Defined Action [{job}]")
+        other.execute("SELECT delete_job(%s)", [job])
+        assert value(other, f"{RUNNING} WHERE job_id = %s", job) == 0
+        getattr(other, end)()
+    if end == "rollback":
+        wait_for(db, "SELECT total_successes = 1 FROM timescaledb_information.job_stats WHERE job_id = %s", job)
+    assert value(db, "SELECT count(*) FROM timescaledb_information.jobs WHERE job_id = %s", job) == (end == "rollback")
+    assert value(db, "SELECT count(*) FROM ran WHERE job = %s", job) == 1
+
+
 def test_a_job_may_delete_itself(db):
     db.execute("CREATE FUNCTION once(job_id int, config jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO ran VALUES (job_id); SELECT delete_job(job_id)'")
     job = add(db, "once")

@@ -32,6 +32,16 @@ pub fn decode_all(data: &[u8]) {
         if block.decode(index, &mut vector).is_ok() && !kind.is_word() {
             vector.words[..vector.rows].iter().for_each(|&offset| check_value(&vector.arena, offset as usize, kind));
         }
+        for part in [0..1, 63..200, 700..1024] {
+            if block.decode_part(index, part.clone(), &mut vector).is_ok() && !kind.is_word() {
+                let valid = (part.start..part.end.min(vector.rows)).filter(|row| vector.is_valid(*row));
+                valid.for_each(|row| check_value(&vector.arena, vector.words[row] as usize, kind));
+            }
+            if block.codes_part(index, part.clone(), &mut vector).is_ok() && has_dictionary {
+                let valid = (part.start..part.end.min(vector.rows)).filter(|row| vector.is_valid(*row));
+                valid.for_each(|row| assert!((vector.words[row] as usize) < dictionary.offsets.len()));
+            }
+        }
         if block.codes(index, &mut vector).is_ok() && has_dictionary {
             for &code in &vector.words[..vector.rows] {
                 check_value(&dictionary.arena, dictionary.offsets[code as usize] as usize, kind);

@@ -3,6 +3,8 @@
 //! Sixty-four values of width `W` are `W` words, so the decoder has a kernel for each width in which every shift and mask is a
 //! constant. The last group may be cut short: `count` values take exactly [`packed_len`] bytes.
 
+use std::ops::Range;
+
 use crate::{Corrupt, VECTOR_ROWS};
 
 /// Values that a kernel unpacks at a time.
@@ -18,33 +20,38 @@ pub(crate) fn pack(values: &[i64], base: i64, width: u32, out: &mut Vec<u8>) {
     if width == 0 {
         return;
     }
-    let mask = u64::MAX >> (64 - width);
+    let Some(pack) = packer(width) else { return };
     let start = out.len();
-    out.resize(start + values.len().div_ceil(GROUP) * GROUP / 8 * width as usize, 0);
-    let mut words = out[start..].chunks_exact_mut(8);
-    let (mut word, mut filled) = (0_u64, 0);
-    for &value in values {
-        let bits = value.wrapping_sub(base) as u64 & mask;
-        word |= bits << filled;
-        filled += width;
-        if filled >= 64 {
-            if let Some(place) = words.next() {
-                place.copy_from_slice(&word.to_le_bytes());
-            }
-            filled -= 64;
-            word = if filled == 0 { 0 } else { bits >> (width - filled) };
-        }
-    }
-    if let Some(place) = words.next() {
-        place.copy_from_slice(&word.to_le_bytes());
+    let group_len = GROUP / 8 * width as usize;
+    out.resize(start + values.len().div_ceil(GROUP) * group_len, 0);
+    let (groups, rest) = values.as_chunks::<GROUP>();
+    let mut places = out[start..].chunks_exact_mut(group_len);
+    groups.iter().zip(&mut places).for_each(|(group, place)| pack(group, base, place));
+    if let Some(place) = places.next() {
+        let mut last = [base; GROUP];
+        last[..rest.len()].copy_from_slice(rest);
+        pack(&last, base, place);
     }
     out.truncate(start + packed_len(values.len(), width));
 }
 
 /// Writes `base` plus each of `count` values to the front of `out`; what follows them, up to a multiple of 64, is overwritten too.
 pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, base: i64, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    unpack_part(bytes, count, 0..count, width, base, out)
+}
+
+/// As [`unpack`], but only those values of the `count` that are `wanted` are sure to be there.
+pub(crate) fn unpack_part(
+    bytes: &[u8],
+    count: usize,
+    wanted: Range<usize>,
+    width: u32,
+    base: i64,
+    out: &mut [i64; VECTOR_ROWS],
+) -> Result<(), Corrupt> {
+    let groups = wanted.start / GROUP..wanted.end.min(count).div_ceil(GROUP);
     if width == 0 {
-        out[..count.next_multiple_of(GROUP)].fill(base);
+        out.get_mut(groups.start * GROUP..groups.end * GROUP).unwrap_or_default().fill(base);
         return Ok(());
     }
     let unpack = kernel(width).ok_or(Corrupt("width"))?;
@@ -52,8 +59,8 @@ pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, base: i64, out: &mu
         return Err(Corrupt("too short"));
     }
     let group_len = GROUP / 8 * width as usize;
-    let mut rest = bytes;
-    for group in out.as_chunks_mut::<GROUP>().0.iter_mut().take(count.div_ceil(GROUP)) {
+    let mut rest = bytes.get(groups.start * group_len..).unwrap_or_default();
+    for group in out.as_chunks_mut::<GROUP>().0.iter_mut().take(groups.end).skip(groups.start) {
         if let Some((head, tail)) = rest.split_at_checked(group_len) {
             unpack(head, base, group);
             rest = tail;
@@ -67,18 +74,52 @@ pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, base: i64, out: &mu
 }
 
 type Kernel = fn(&[u8], i64, &mut [i64; GROUP]);
+type Packer = fn(&[i64; GROUP], i64, &mut [u8]);
+
+/// What is made for each width.
+macro_rules! for_width {
+    ($width:expr, $function:ident as $type:ty) => {
+        for_width!($width, $function as $type: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
+            33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64)
+    };
+    ($width:expr, $function:ident as $type:ty: $($of:literal)*) => {
+        match $width {
+            $($of => Some($function::<$of> as $type),)*
+            _ => None,
+        }
+    };
+}
 
 fn kernel(width: u32) -> Option<Kernel> {
-    macro_rules! kernels {
-        ($($width:literal)*) => {
-            match width {
-                $($width => Some(unpack_group::<$width> as Kernel),)*
-                _ => None,
-            }
-        };
+    for_width!(width, unpack_group as Kernel)
+}
+
+fn packer(width: u32) -> Option<Packer> {
+    for_width!(width, pack_group as Packer)
+}
+
+/// Packs into `W` words of eight bytes.
+fn pack_group<const W: usize>(values: &[i64; GROUP], base: i64, out: &mut [u8]) {
+    let mut words = [0; W];
+    macro_rules! unroll {
+        ($($at:literal)*) => { $( insert::<W, $at>(values[$at].wrapping_sub(base) as u64, &mut words); )* };
     }
-    kernels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
-        33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64)
+    unroll!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+        32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
+    for (word, bytes) in words.iter().zip(out.as_chunks_mut::<8>().0) {
+        *bytes = word.to_le_bytes();
+    }
+}
+
+/// Puts value `AT` into its place in a group.
+#[inline(always)]
+fn insert<const W: usize, const AT: usize>(value: u64, words: &mut [u64; W]) {
+    let value = value & (u64::MAX >> (64 - W));
+    let (word, shift) = (AT * W / 64, AT * W % 64);
+    words[word] |= value << shift;
+    if shift + W > 64 {
+        words[word + 1] |= value >> (64 - shift);
+    }
 }
 
 /// Unpacks `W` words of eight bytes.

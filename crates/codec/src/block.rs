@@ -2,6 +2,8 @@
 //!
 //! The first byte is the version, the second the tag: flags and the [`Encoding`]. See `docs/format.md`.
 
+use std::ops::Range;
+
 use crate::decimal::DecimalHeader;
 use crate::dictionary::CodedHeader;
 use crate::numeric::NumericHeader;
@@ -175,34 +177,41 @@ impl<'a> Block<'a> {
 
     /// Decodes vector `index` (rows `index * VECTOR_ROWS ..`).
     pub fn decode(&self, index: usize, out: &mut Vector) -> Result<(), Corrupt> {
+        self.decode_part(index, 0..VECTOR_ROWS, out)
+    }
+
+    /// As [`Self::decode`], but of the values only those of some rows are sure to be there: what stands in `words` at others means
+    /// nothing, and need not be an offset. Of which rows there are values is told of all.
+    pub fn decode_part(&self, index: usize, rows: Range<usize>, out: &mut Vector) -> Result<(), Corrupt> {
         let (mut reader, values) = self.start(index, out)?;
+        let wanted = validity::values_of(out, rows);
         let reader = &mut reader;
         match &self.layout {
             Layout::Null => {}
-            Layout::ConstantWord(word) => out.words[..values].fill(*word),
+            Layout::ConstantWord(word) => out.words[wanted].fill(*word),
             Layout::ConstantBytes(bytes) => {
                 arena::push(&mut out.arena, bytes, self.kind.fixed_length().is_none());
-                out.words[..values].fill(0);
+                out.words[wanted].fill(0);
             }
             Layout::Sequence { first, step } => {
-                let first = first.wrapping_add(step.wrapping_mul((index * VECTOR_ROWS) as i64));
-                for (at, word) in out.words[..values].iter_mut().enumerate() {
+                let first = first.wrapping_add(step.wrapping_mul((index * VECTOR_ROWS + wanted.start) as i64));
+                for (at, word) in out.words[wanted].iter_mut().enumerate() {
                     *word = first.wrapping_add(step.wrapping_mul(at as i64));
                 }
             }
-            Layout::Integers(header) => header.read_vector(reader, values, &mut out.words)?,
-            Layout::Dictionary(header) if self.kind.is_word() => header.read_words(reader, values, &mut out.words)?,
+            Layout::Integers(header) => header.read_part(reader, values, wanted, &mut out.words)?,
+            Layout::Dictionary(header) if self.kind.is_word() => header.read_words(reader, values, wanted, &mut out.words)?,
             Layout::Dictionary(header) => {
                 let mut offsets = Vec::new();
                 header.read_values(self.kind, &mut out.arena, &mut offsets)?;
-                header.read_codes(reader, values, &mut out.words)?;
-                out.words[..values].iter_mut().for_each(|word| *word = i64::from(offsets[*word as usize]));
+                header.read_codes(reader, values, wanted.clone(), &mut out.words)?;
+                out.words[wanted].iter_mut().for_each(|word| *word = i64::from(offsets[*word as usize]));
             }
-            Layout::Decimal(header) => header.read_vector(reader, values, &mut out.words)?,
-            Layout::Split(header) => header.read_vector(reader, values, &mut out.words)?,
+            Layout::Decimal(header) => header.read_part(reader, values, wanted, &mut out.words)?,
+            Layout::Split(header) => header.read_part(reader, values, wanted, &mut out.words)?,
             Layout::Strings(header) => strings::read(header, self.kind, reader, values, out)?,
             Layout::TimeUuid(header) => uuid::read(header, reader, values, out)?,
-            Layout::Numeric(header) => header.read_vector(reader, values, out)?,
+            Layout::Numeric(header) => header.read_part(reader, values, wanted, out)?,
         }
         validity::spread(out, values);
         if out.arena.is_empty() && !self.kind.is_word() {
@@ -231,10 +240,16 @@ impl<'a> Block<'a> {
 
     /// Like [`Self::decode`] for a block that has a dictionary, but `words` are indexes into [`Dictionary::offsets`].
     pub fn codes(&self, index: usize, out: &mut Vector) -> Result<(), Corrupt> {
+        self.codes_part(index, 0..VECTOR_ROWS, out)
+    }
+
+    /// As [`Self::codes`], but only those of some rows are sure to be there.
+    pub fn codes_part(&self, index: usize, rows: Range<usize>, out: &mut Vector) -> Result<(), Corrupt> {
         let (mut reader, values) = self.start(index, out)?;
+        let wanted = validity::values_of(out, rows);
         match &self.layout {
-            Layout::Dictionary(header) if !self.kind.is_word() => header.read_codes(&mut reader, values, &mut out.words)?,
-            Layout::ConstantBytes(_) => out.words[..values].fill(0),
+            Layout::Dictionary(header) if !self.kind.is_word() => header.read_codes(&mut reader, values, wanted, &mut out.words)?,
+            Layout::ConstantBytes(_) => out.words[wanted].fill(0),
             _ => return Err(Corrupt("no dictionary")),
         }
         validity::spread(out, values);

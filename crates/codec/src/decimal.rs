@@ -5,6 +5,8 @@
 //! the tables here. `|i|` is at most 2^51. A float that does not come out bit for bit is an exception. Bytes of a vector: the number of
 //! exceptions, their positions in ten bits each, their bits (64 or 32 each), then the integers (see [`crate::scaled`]).
 
+use std::ops::Range;
+
 use crate::bits::{pack, packed_len, unpack};
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
@@ -18,6 +20,8 @@ const POSITION_BITS: u32 = 10;
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 /// Integers beyond this are left to exceptions.
 const LIMIT: i64 = 1 << 51;
+/// Floats that are turned into integers before they are looked at for exceptions.
+const PART: usize = 32;
 
 const POWERS: [f64; 19] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
 const INVERSES: [f64; 19] =
@@ -54,25 +58,19 @@ impl Powers {
 }
 
 impl Powers {
-    /// Appends the integers of words if all come back, and gives the last of them; else does nothing.
-    fn encode_all(self, single: bool, words: &[i64], integers: &mut Vec<i64>) -> Option<i64> {
-        let before = integers.len();
-        let all_come_back = match (single, self.f == DIVIDE) {
+    /// Writes an integer for each word; true if all come back for sure.
+    fn encode_all(self, single: bool, words: &[i64], integers: &mut [i64]) -> bool {
+        match (single, self.f == DIVIDE) {
             (false, false) => self.encode_each::<false, false>(words, integers),
             (false, true) => self.encode_each::<false, true>(words, integers),
             (true, false) => self.encode_each::<true, false>(words, integers),
             (true, true) => self.encode_each::<true, true>(words, integers),
-        };
-        if !all_come_back {
-            integers.truncate(before);
-            return None;
         }
-        integers[before..].last().copied()
     }
 
-    /// Appends an integer for each word, without a branch in between; true if all come back for sure. The arithmetic is that of
-    /// [`Self::integer`] and [`Self::float`].
-    fn encode_each<const SINGLE: bool, const DIVISION: bool>(self, words: &[i64], integers: &mut Vec<i64>) -> bool {
+    /// [`Self::encode_all`] without a branch in between. The arithmetic is that of [`Self::integer`] and [`Self::float`].
+    #[inline]
+    fn encode_each<const SINGLE: bool, const DIVISION: bool>(self, words: &[i64], integers: &mut [i64]) -> bool {
         let up = POWERS[usize::from(self.e)];
         let (down, back, by) = if DIVISION {
             (1.0, 1.0, up)
@@ -82,15 +80,15 @@ impl Powers {
         };
         let magic = MAGIC.to_bits() as i64;
         let mut differing = 0;
-        integers.extend(words.iter().map(|&word| {
+        for (place, &word) in integers.iter_mut().zip(words) {
             let scaled = to_double(SINGLE, word) * up * down + MAGIC;
             let integer = (scaled.to_bits() as i64).wrapping_sub(magic);
             let whole = f64::from_bits(magic.wrapping_add(integer) as u64) - MAGIC;
             let float = if DIVISION { whole / by } else { whole * back * by };
             // Bits beyond those of an integer within the limit, and bits that the float has otherwise.
             differing |= integer.wrapping_add(LIMIT) as u64 >> 52 | (to_word(SINGLE, float) ^ word) as u64;
-            integer
-        }));
+            *place = integer;
+        }
         differing == 0
     }
 }
@@ -121,26 +119,26 @@ impl Decimals {
     pub(crate) fn choose(kind: Kind, words: &[i64], ranges: &Ranges) -> Option<Self> {
         let single = kind == Kind::Float4;
         let powers = find_powers(single, words)?;
-        let mut integers = Vec::with_capacity(words.len());
+        let mut integers = vec![0; words.len()];
         let mut exceptions = Vec::with_capacity(ranges.len());
         let mut cost = 2;
         let mut last = words.iter().find_map(|&word| powers.encode(single, word))?;
         for range in ranges {
-            if let Some(integer) = powers.encode_all(single, &words[range.clone()], &mut integers) {
-                last = integer;
-                cost += varint_len(0);
-                exceptions.push((Vec::new(), Vec::new()));
-                continue;
-            }
             let (mut positions, mut kept) = (Vec::new(), Vec::new());
-            for (position, &word) in words[range.clone()].iter().enumerate() {
-                if let Some(integer) = powers.encode(single, word) {
-                    last = integer;
-                } else {
-                    positions.push(position as i64);
-                    kept.push(word);
+            let parts = words[range.clone()].chunks(PART).zip(integers[range.clone()].chunks_mut(PART));
+            for (part, (words, integers)) in parts.enumerate() {
+                if !powers.encode_all(single, words, integers) {
+                    for (at, (place, &word)) in integers.iter_mut().zip(words).enumerate() {
+                        if let Some(integer) = powers.encode(single, word) {
+                            last = integer;
+                        } else {
+                            positions.push((part * PART + at) as i64);
+                            kept.push(word);
+                        }
+                        *place = last;
+                    }
                 }
-                integers.push(last);
+                last = integers.last().copied().unwrap_or(last);
             }
             let count = positions.len();
             cost += varint_len(count as u64) + packed_len(count, POSITION_BITS) + packed_len(count, word_bits(single));
@@ -254,13 +252,20 @@ impl<'a> DecimalHeader<'a> {
         self.integers.has_code()
     }
 
-    pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    /// Reads a vector of `count` values, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_part(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
         let exceptions = reader.at_most(count)?;
         let positions = reader.take(packed_len(exceptions, POSITION_BITS))?;
         let words = reader.take(packed_len(exceptions, word_bits(self.single)))?;
-        self.integers.read_vector(reader, count, out)?;
+        self.integers.read_part(reader, count, wanted.clone(), out)?;
         let powers = self.powers;
-        let values = &mut out[..count];
+        let values = &mut out[wanted];
         match (self.single, powers) {
             (true, _) => values.iter_mut().for_each(|value| *value = to_word(true, powers.float(*value))),
             (_, Powers { e: 0, .. }) => {

@@ -4,6 +4,8 @@
 //! kinds in the order of their first row, their lengths as integers (unless the kind has a fixed length) and their bytes (see
 //! [`crate::pile`]). Vectors are the indexes (see [`crate::scaled`]).
 
+use std::ops::Range;
+
 use crate::pile::{self, Pile};
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
@@ -26,7 +28,15 @@ impl Coded {
     /// None if there are so many distinct words that they and their indexes cannot take less than `cost` bytes.
     pub(crate) fn words(words: &[i64], ranges: &Ranges, cost: usize) -> Option<Self> {
         let dearer = |distinct: usize| distinct + words.len() * bit_width(distinct as u64 - 1) as usize / 8 > cost;
-        let limit = (1..=MAX_WORDS.min(words.len() / 2)).rev().find(|&distinct| !dearer(distinct))?;
+        let (mut limit, mut step) = (0, MAX_WORDS);
+        while step > 0 {
+            let more = limit + step;
+            limit = if more <= words.len() / 2 && more <= MAX_WORDS && !dearer(more) { more } else { limit };
+            step /= 2;
+        }
+        if limit == 0 {
+            return None;
+        }
         let mut table = Table::new(limit);
         let mut distinct: Vec<i64> = Vec::new();
         let mut codes = Vec::with_capacity(words.len());
@@ -179,25 +189,37 @@ impl<'a> CodedHeader<'a> {
         self.codes.has_code()
     }
 
-    /// Reads the indexes of a vector.
-    pub(crate) fn read_codes(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
-        self.codes.read_vector(reader, count, out)?;
+    /// Reads the indexes of a vector, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_codes(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
+        self.codes.read_part(reader, count, wanted.clone(), out)?;
         // Negative if any is, or is too large; without comparisons, which few processors make for several integers at once.
         let last = self.distinct as i64 - 1;
-        let all = out[..count].iter().fold(0, |all, &code| all | code | last.wrapping_sub(code));
+        let all = out[wanted].iter().fold(0, |all, &code| all | code | last.wrapping_sub(code));
         if all >= 0 { Ok(()) } else { Err(Corrupt("index of a value")) }
     }
 
-    /// Reads a vector of words.
-    pub(crate) fn read_words(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    /// Reads a vector of words, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_words(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
         if self.distinct > MAX_WORDS {
             return Err(Corrupt("too many distinct values"));
         }
         let mut values = [0; VECTOR_ROWS];
         ints::read(&mut Reader::new(self.values), self.distinct, None, &mut values)?;
-        self.read_codes(reader, count, out)?;
+        self.read_codes(reader, count, wanted.clone(), out)?;
         // All indexes are below `distinct`; the mask only tells the compiler.
-        out[..count].iter_mut().for_each(|value| *value = values[*value as usize % VECTOR_ROWS]);
+        out[wanted].iter_mut().for_each(|value| *value = values[*value as usize % VECTOR_ROWS]);
         Ok(())
     }
 

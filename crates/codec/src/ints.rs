@@ -2,6 +2,8 @@
 //!
 //! Bytes: the form, then what it needs (see [`Form`]). All arithmetic wraps.
 
+use std::ops::Range;
+
 use crate::huffman::{self, Code};
 use crate::packed::{self, Packing};
 use crate::wire::{Reader, bit_width, put_signed, put_varint, signed_len, varint_len};
@@ -47,6 +49,16 @@ pub(crate) fn deltas(values: &[i64]) -> Vec<i64> {
     values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect()
 }
 
+/// The differences of neighbours in a vector.
+fn differences<'a>(values: &[i64], room: &'a mut [i64; VECTOR_ROWS]) -> &'a [i64] {
+    let count = values.len().saturating_sub(1);
+    let differences = &mut room[..count];
+    for (place, pair) in differences.iter_mut().zip(values.windows(2)) {
+        *place = pair[1].wrapping_sub(pair[0]);
+    }
+    differences
+}
+
 /// The cheapest plan without a code for at most [`VECTOR_ROWS`] values.
 pub(crate) fn plan(values: &[i64]) -> Plan {
     let (flat, packing, cost) = plan_flat(values);
@@ -59,10 +71,15 @@ pub(crate) fn plan(values: &[i64]) -> Plan {
     if runs * LEAST_RUN > values.len() {
         return flat;
     }
-    let (run_values, lengths) = self::runs(values);
-    let (run_form, run_packing, run_cost) = plan_flat(&run_values);
+    let (run_values, lengths) = self::runs(values, runs);
     let lengths = Packing::choose(&lengths);
-    let cost = 1 + varint_len(runs as u64 - 1) + run_cost + lengths.cost;
+    let cost_of_lengths = 1 + varint_len(runs as u64 - 1) + lengths.cost;
+    // No flat form takes less than three bytes.
+    if cost_of_lengths + 3 >= cost {
+        return flat;
+    }
+    let (run_form, run_packing, run_cost) = plan_flat(&run_values);
+    let cost = cost_of_lengths + run_cost;
     if cost < flat.cost { Plan { form: Form::Runs(run_form, run_packing, lengths), cost } } else { flat }
 }
 
@@ -73,14 +90,16 @@ fn plan_flat(values: &[i64]) -> (Flat, Packing, usize) {
     if plain.cost <= 12 || values.len() < 3 {
         return best;
     }
-    let deltas = deltas(values);
-    let delta = Packing::choose(&deltas);
+    let mut room = [0; VECTOR_ROWS];
+    let deltas = differences(values, &mut room);
+    let delta = Packing::choose(deltas);
     let cost = 1 + signed_len(values[0]) + delta.cost;
     if cost < best.2 {
         best = (Flat::Delta, delta, cost);
     }
-    if delta.cost > 16 && second_differences_are_smaller(&deltas) {
-        let second = Packing::choose(&self::deltas(&deltas));
+    if delta.cost > 16 && second_differences_are_smaller(deltas) {
+        let mut room = [0; VECTOR_ROWS];
+        let second = Packing::choose(differences(deltas, &mut room));
         let cost = 1 + signed_len(values[0]) + signed_len(deltas[0]) + second.cost;
         if cost < best.2 {
             best = (Flat::DeltaDelta, second, cost);
@@ -91,20 +110,28 @@ fn plan_flat(values: &[i64]) -> (Flat, Packing, usize) {
 
 /// Guesses from a sample whether it is worth to look at the differences of these differences.
 fn second_differences_are_smaller(deltas: &[i64]) -> bool {
-    let step = deltas.len().div_ceil(64).max(1);
-    let sample = || deltas.windows(2).step_by(step);
-    let mut first: Vec<i64> = sample().map(|pair| pair[0]).collect();
-    first.sort_unstable();
-    let Some(&centre) = first.get(first.len() / 2) else { return false };
+    const SAMPLES: usize = 64;
+    let step = deltas.len().div_ceil(SAMPLES).max(1);
+    let mut sample = [0; SAMPLES];
+    let mut samples = 0;
+    let pairs = || deltas.windows(2).step_by(step);
+    for (place, pair) in sample.iter_mut().zip(pairs()) {
+        *place = pair[0];
+        samples += 1;
+    }
+    if samples == 0 {
+        return false;
+    }
+    let (_, &mut centre, _) = sample[..samples].select_nth_unstable(samples / 2);
     let width = |value: i64| bit_width(value.unsigned_abs());
-    let around: u32 = sample().map(|pair| width(pair[0].wrapping_sub(centre))).sum();
-    let second: u32 = sample().map(|pair| width(pair[1].wrapping_sub(pair[0]))).sum();
+    let around: u32 = pairs().map(|pair| width(pair[0].wrapping_sub(centre))).sum();
+    let second: u32 = pairs().map(|pair| width(pair[1].wrapping_sub(pair[0]))).sum();
     second < around
 }
 
 /// The value and the length of each run.
-fn runs(values: &[i64]) -> (Vec<i64>, Vec<i64>) {
-    let (mut run_values, mut lengths) = (Vec::new(), Vec::new());
+fn runs(values: &[i64], expected: usize) -> (Vec<i64>, Vec<i64>) {
+    let (mut run_values, mut lengths) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
     for run in values.chunk_by(|a, b| a == b) {
         run_values.push(run[0]);
         lengths.push(run.len() as i64);
@@ -118,7 +145,7 @@ pub(crate) fn write(values: &[i64], form: &Form, code: Option<&Code>, out: &mut 
         Form::Flat(flat, packing) => write_flat(values, *flat, packing, out),
         Form::Runs(flat, packing, length_packing) => {
             out.push(3);
-            let (values, lengths) = runs(values);
+            let (values, lengths) = runs(values, VECTOR_ROWS / LEAST_RUN);
             put_varint(values.len() as u64 - 1, out);
             write_flat(&values, *flat, packing, out);
             length_packing.write(&lengths, out);
@@ -130,7 +157,7 @@ pub(crate) fn write(values: &[i64], form: &Form, code: Option<&Code>, out: &mut 
         Form::CodedDelta => {
             out.push(5);
             put_signed(values[0], out);
-            huffman::write(&deltas(values), code, out);
+            huffman::write(differences(values, &mut [0; VECTOR_ROWS]), code, out);
         }
     }
 }
@@ -141,13 +168,14 @@ fn write_flat(values: &[i64], flat: Flat, packing: &Packing, out: &mut Vec<u8>) 
         Flat::Plain => packing.write(values, out),
         Flat::Delta => {
             put_signed(values[0], out);
-            packing.write(&deltas(values), out);
+            packing.write(differences(values, &mut [0; VECTOR_ROWS]), out);
         }
         Flat::DeltaDelta => {
-            let deltas = deltas(values);
+            let mut room = [0; VECTOR_ROWS];
+            let deltas = differences(values, &mut room);
             put_signed(values[0], out);
             put_signed(deltas[0], out);
-            packing.write(&self::deltas(&deltas), out);
+            packing.write(differences(deltas, &mut [0; VECTOR_ROWS]), out);
         }
     }
 }
@@ -175,36 +203,51 @@ pub(crate) fn read_all(reader: &mut Reader, count: usize) -> Result<Vec<i64>, Co
 
 /// Reads a vector of `count` values to the front of `out`; what follows them there is overwritten.
 pub(crate) fn read(reader: &mut Reader, count: usize, code: Option<&[u8]>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    read_part(reader, count, 0..count, code, out)
+}
+
+/// As [`read`], but only those of the `count` values that are `wanted` are sure to be there.
+pub(crate) fn read_part(
+    reader: &mut Reader,
+    count: usize,
+    wanted: Range<usize>,
+    code: Option<&[u8]>,
+    out: &mut [i64; VECTOR_ROWS],
+) -> Result<(), Corrupt> {
     if count == 0 {
         return Ok(());
     }
     match reader.byte()? {
         3 => read_runs(reader, count, out),
-        4 => huffman::read(reader, count, code, out),
+        4 => huffman::read(reader, count, wanted, code, out),
         5 => {
             let first = reader.signed()?;
-            huffman::read(reader, count - 1, code, out)?;
-            sum(first, &mut out[..count]);
+            // A value is the sum of all differences before it.
+            let end = wanted.end.min(count);
+            huffman::read(reader, count - 1, 0..end.min(count - 1), code, out)?;
+            sum(first, &mut out[..end]);
             Ok(())
         }
-        flat => read_flat(flat, reader, count, out),
+        flat => read_flat(flat, reader, count, wanted, out),
     }
 }
 
 /// Reads a flat form; not recursive, so that no bytes can use up the stack.
-fn read_flat(form: u8, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+fn read_flat(form: u8, reader: &mut Reader, count: usize, wanted: Range<usize>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    let end = wanted.end.min(count);
     match form {
-        0 => packed::read(reader, count, out),
+        0 => packed::read_part(reader, count, wanted, out),
         1 => {
             let first = reader.signed()?;
-            packed::read(reader, count - 1, out)?;
-            sum(first, &mut out[..count]);
+            packed::read_part(reader, count - 1, 0..end.min(count - 1), out)?;
+            sum(first, &mut out[..end]);
             Ok(())
         }
         2 => {
             let (first, delta) = (reader.signed()?, reader.signed()?);
-            packed::read(reader, count.saturating_sub(2), out)?;
-            sum_twice(first, delta, &mut out[..count]);
+            let second = count.saturating_sub(2);
+            packed::read_part(reader, second, 0..end.min(second), out)?;
+            sum_twice(first, delta, &mut out[..end]);
             Ok(())
         }
         _ => Err(Corrupt("form of integers")),
@@ -236,7 +279,7 @@ fn read_runs(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) ->
     let mut values = [0; VECTOR_ROWS];
     let mut lengths = [0; VECTOR_ROWS];
     let form = reader.byte()?;
-    read_flat(form, reader, runs, &mut values)?;
+    read_flat(form, reader, runs, 0..runs, &mut values)?;
     packed::read(reader, runs, &mut lengths)?;
     let mut rest = out.get_mut(..count).ok_or(Corrupt("too many values"))?;
     for (&value, &length) in values[..runs].iter().zip(&lengths) {

@@ -4,6 +4,8 @@
 //! What PostgreSQL stores is two bytes of header (sign, decimals and weight; four bytes if they are large), then digits to the base of
 //! 10,000, the first of which counts 10,000 to the power of the weight. Only what can be rebuilt byte for byte is written so.
 
+use std::ops::Range;
+
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
 use crate::wire::Reader;
@@ -170,13 +172,13 @@ impl<'a> NumericHeader<'a> {
         self.integers.has_code()
     }
 
-    /// Reads a vector of `count` values.
-    pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut Vector) -> Result<(), Corrupt> {
+    /// Reads a vector of `count` values, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_part(&self, reader: &mut Reader, count: usize, wanted: Range<usize>, out: &mut Vector) -> Result<(), Corrupt> {
         let mut integers = [0; VECTOR_ROWS];
-        self.integers.read_vector(reader, count, &mut integers)?;
-        out.arena.reserve(count * 2);
+        self.integers.read_part(reader, count, wanted.clone(), &mut integers)?;
+        out.arena.reserve(wanted.len() * 2);
         let mut bytes = [0; ROOM];
-        for (place, &integer) in out.words.iter_mut().zip(&integers[..count]) {
+        for (place, &integer) in out.words[wanted.clone()].iter_mut().zip(&integers[wanted]) {
             *place = {
                 let length = rebuild(integer, self.scale, &mut bytes);
                 arena::push_part(&mut out.arena, &bytes, 0, length, true)

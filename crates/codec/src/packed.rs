@@ -4,7 +4,9 @@
 //! their count - 1, the width of their values, their positions in ten bits each, their zigzag distances from the base.
 //! All arithmetic wraps, so any 64-bit values will do.
 
-use crate::bits::{pack, packed_len, unpack};
+use std::ops::Range;
+
+use crate::bits::{pack, packed_len, unpack, unpack_part};
 use crate::wire::{Reader, bit_width, put_signed, put_varint, signed_len, unzigzag, varint_len, zigzag};
 use crate::{Corrupt, VECTOR_ROWS};
 
@@ -12,6 +14,8 @@ use crate::{Corrupt, VECTOR_ROWS};
 const PATCHED: u8 = 0x80;
 /// Bits of an exception's position.
 const POSITION_BITS: u32 = 10;
+/// One of so many values is looked at first.
+const SOME: usize = 8;
 
 /// How to pack certain values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,32 +46,23 @@ impl Packing {
         let mut around = true;
         let mut above = true;
         // Most vectors have no outliers: a look at some values tells, and on which side they are.
-        const SOME: usize = 8;
         if values.len() > 16 * SOME {
-            let low = Self::guess(&Histogram::above(values.iter().step_by(SOME), min), values.len(), full, SOME);
-            let wide = Self::guess(&Histogram::around(values.iter().step_by(SOME), centre), values.len(), full, SOME);
+            let mut sample = [0; VECTOR_ROWS / SOME];
+            let sample = &mut sample[..values.len().div_ceil(SOME)];
+            sample.iter_mut().zip(values.chunks(SOME)).for_each(|(place, some)| *place = some[0]);
+            let low = Histogram::above(sample, min).guess(values.len(), full);
+            let wide = Histogram::around(sample, centre).guess(values.len(), full);
             above = low < best.cost && low <= wide;
             around = wide < best.cost && wide < low;
         }
         if above {
-            best = best.cheaper(&Histogram::above(values.iter(), min), values.len(), (min, max), full, |_| min);
+            best = best.cheaper(&Histogram::above(values, min), values.len(), (min, max), full, |_| min);
         }
         if around {
             let base = |width| centre.wrapping_sub(half(width));
-            best = best.cheaper(&Histogram::around(values.iter(), centre), values.len(), (min, max), full, base);
+            best = best.cheaper(&Histogram::around(values, centre), values.len(), (min, max), full, base);
         }
         best
-    }
-
-    /// About the cost of the best width, if only each `step`th value was counted.
-    fn guess(histogram: &Histogram, count: usize, full: u32, step: usize) -> usize {
-        let mut exceptions = histogram.wider(full);
-        let mut best = usize::MAX;
-        for width in (0..full).rev() {
-            exceptions += histogram.count(width + 1);
-            best = best.min(packed_len(count, width) + exceptions * step * (POSITION_BITS as usize + 4) / 8);
-        }
-        best.saturating_add(4)
     }
 
     /// This, or a narrower width with exceptions if that is cheaper.
@@ -76,6 +71,10 @@ impl Packing {
         let mut exceptions = histogram.wider(full);
         for width in (0..full).rev() {
             exceptions += histogram.count(width + 1);
+            // What is kept apart takes more than `width` bits each: so far is the greatest value from the base.
+            if packed_len(count, width) + packed_len(exceptions, POSITION_BITS + width) >= best.cost {
+                continue;
+            }
             let base = base(width);
             let far = |value: i64| value.checked_sub(base).map_or(64, |distance| bit_width(zigzag(distance)));
             let plan = Self::costed(count, base, width, exceptions, far(min).max(far(max)));
@@ -99,12 +98,15 @@ impl Packing {
         if self.exceptions == 0 {
             return;
         }
-        let mut exceptions = Exceptions { width: self.exception_width, ..Exceptions::new(self.base) };
+        // Without a branch that a processor could not foresee.
+        let mut positions = [0; VECTOR_ROWS + 1];
+        let mut count = 0;
         for (at, &value) in values.iter().enumerate() {
-            if bit_width(value.wrapping_sub(self.base) as u64) > self.width {
-                exceptions.push(at, value);
-            }
+            positions[count.min(VECTOR_ROWS)] = at;
+            count += usize::from(value.wrapping_sub(self.base) as u64 >> self.width != 0);
         }
+        let mut exceptions = Exceptions { width: self.exception_width, ..Exceptions::new(self.base) };
+        positions[..count].iter().for_each(|&at| exceptions.push(at, values[at]));
         debug_assert_eq!(exceptions.positions.len(), self.exceptions);
         exceptions.write(out);
     }
@@ -136,11 +138,6 @@ impl Exceptions {
         self.positions.is_empty()
     }
 
-    /// Bytes that [`Self::write`] appends.
-    pub(crate) fn cost(&self) -> usize {
-        exceptions_cost(self.positions.len(), self.width)
-    }
-
     /// Appends the exceptions; nothing if there is none.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if self.is_empty() {
@@ -153,7 +150,8 @@ impl Exceptions {
     }
 }
 
-fn exceptions_cost(count: usize, width: u32) -> usize {
+/// Bytes that so many exceptions take.
+pub(crate) fn exceptions_cost(count: usize, width: u32) -> usize {
     match count {
         0 => 0,
         _ => varint_len(count as u64 - 1) + 1 + packed_len(count, POSITION_BITS) + packed_len(count, width),
@@ -162,6 +160,11 @@ fn exceptions_cost(count: usize, width: u32) -> usize {
 
 /// Reads `count` values to the front of `out`; what follows them there is overwritten.
 pub(crate) fn read(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    read_part(reader, count, 0..count, out)
+}
+
+/// As [`read`], but only those of the `count` values that are `wanted` are sure to be there.
+pub(crate) fn read_part(reader: &mut Reader, count: usize, wanted: Range<usize>, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
     if count > VECTOR_ROWS {
         return Err(Corrupt("too many values"));
     }
@@ -171,7 +174,7 @@ pub(crate) fn read(reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROW
     if width > 64 {
         return Err(Corrupt("width"));
     }
-    unpack(reader.take(packed_len(count, width))?, count, width, base, out)?;
+    unpack_part(reader.take(packed_len(count, width))?, count, wanted, width, base, out)?;
     if header & PATCHED != 0 { read_exceptions(reader, count, base, out) } else { Ok(()) }
 }
 
@@ -215,41 +218,59 @@ pub(crate) fn middle(values: &[i64]) -> i64 {
     sample[SAMPLES / 2]
 }
 
-/// How many values have which width; four counters each, because values of the same width follow each other.
-struct Histogram([[u16; 65]; 4]);
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self([[0; 65]; 4])
-    }
-}
+/// How many values have which width.
+struct Histogram([u16; 65]);
 
 impl Histogram {
     /// Of the distances from the least value.
-    fn above<'a>(values: impl Iterator<Item = &'a i64>, min: i64) -> Self {
-        let mut this = Self::default();
-        values.enumerate().for_each(|(at, &value)| this.add(at, bit_width(value.wrapping_sub(min) as u64)));
-        this
+    fn above(values: &[i64], min: i64) -> Self {
+        Self::new(values, |value| bit_width(value.wrapping_sub(min) as u64))
     }
 
     /// Of the distances from a value in the middle, to either side.
-    fn around<'a>(values: impl Iterator<Item = &'a i64>, centre: i64) -> Self {
-        let mut this = Self::default();
-        values.enumerate().for_each(|(at, &value)| this.add(at, signed_width(value.wrapping_sub(centre))));
-        this
+    fn around(values: &[i64], centre: i64) -> Self {
+        Self::new(values, |value| signed_width(value.wrapping_sub(centre)))
     }
 
-    #[inline]
-    fn add(&mut self, at: usize, width: u32) {
-        self.0[at % 4][width as usize] += 1;
+    /// With four counters for each width in turn, because values of the same width follow each other and a processor waits for a counter
+    /// that it has just written.
+    #[inline(always)]
+    fn new(values: &[i64], width: impl Fn(i64) -> u32) -> Self {
+        let mut counts = [[0; 65]; 4];
+        let (groups, rest) = values.as_chunks::<4>();
+        for group in groups {
+            for (counts, &value) in counts.iter_mut().zip(group) {
+                counts[width(value) as usize] += 1;
+            }
+        }
+        rest.iter().for_each(|&value| counts[0][width(value) as usize] += 1);
+        let [mut sums, others @ ..] = counts;
+        others.iter().for_each(|counts| sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count));
+        Self(sums)
     }
 
     fn count(&self, width: u32) -> usize {
-        self.0.iter().map(|counts| usize::from(counts[width as usize])).sum()
+        usize::from(self.0[width as usize])
     }
 
     fn wider(&self, width: u32) -> usize {
-        (width + 1..=64).map(|width| self.count(width)).sum()
+        self.0[width as usize + 1..].iter().map(|&count| usize::from(count)).sum()
+    }
+
+    /// About the cost of the best width for `count` values, if only one of [`SOME`] was counted.
+    fn guess(&self, count: usize, full: u32) -> usize {
+        let mut exceptions = self.wider(full);
+        let mut best = usize::MAX;
+        for width in (0..full).rev() {
+            exceptions += self.count(width + 1);
+            let apart = exceptions * SOME * (POSITION_BITS as usize + 4) / 8;
+            // There will not be fewer.
+            if apart >= best {
+                break;
+            }
+            best = best.min(packed_len(count, width) + apart);
+        }
+        best.saturating_add(4)
     }
 }
 

@@ -49,19 +49,19 @@ impl<'a> Integers<'a> {
         }
         let differ = self.vectors.iter().filter(|(_, plan)| matches!(plan.form, Form::Flat(Flat::Delta | Flat::DeltaDelta, _))).count();
         let by_delta = differ * 2 > self.vectors.len();
-        let symbols: Vec<Vec<i64>> = self
-            .vectors
-            .iter()
-            .map(|(range, _)| &self.values[range.clone()])
-            .map(|values| if by_delta { deltas(values) } else { values.to_vec() })
-            .collect();
-        let Some(code) = Code::choose(&symbols) else { return };
+        let differences = if by_delta { deltas(&self.values) } else { Vec::new() };
+        let symbols = |range: &Range<usize>| match by_delta {
+            true => differences.get(range.start..range.end.saturating_sub(1)).unwrap_or_default(),
+            false => &self.values[range.clone()],
+        };
+        let vectors: Vec<&[i64]> = self.vectors.iter().map(|(range, _)| symbols(range)).collect();
+        let Some((code, costs)) = Code::choose(&vectors) else { return };
         let mut plans: Vec<Plan> = self.vectors.iter().map(|(_, plan)| *plan).collect();
         let mut saved = 0;
-        for ((plan, symbols), (range, _)) in plans.iter_mut().zip(&symbols).zip(&self.vectors) {
+        for ((plan, cost), (range, _)) in plans.iter_mut().zip(costs).zip(&self.vectors) {
             let Some(&first) = self.values[range.clone()].first() else { continue };
-            let (form, cost) = if by_delta { (Form::CodedDelta, signed_len(first)) } else { (Form::Coded, 0) };
-            let cost = 1 + cost + code.cost(symbols);
+            let (form, first_cost) = if by_delta { (Form::CodedDelta, signed_len(first)) } else { (Form::Coded, 0) };
+            let cost = 1 + first_cost + cost;
             if cost < plan.cost {
                 saved += plan.cost - cost;
                 *plan = Plan { form, cost };
@@ -117,9 +117,20 @@ impl<'a> Header<'a> {
 
     /// Reads a vector of `count` values to the front of `out`; what follows them there is overwritten.
     pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
-        ints::read(reader, count, self.code, out)?;
+        self.read_part(reader, count, 0..count, out)
+    }
+
+    /// As [`Self::read_vector`], but only those of the `count` values that are `wanted` are sure to be there.
+    pub(crate) fn read_part(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
+        ints::read_part(reader, count, wanted.clone(), self.code, out)?;
         if let Some((base, factor)) = self.scale {
-            out[..count].iter_mut().for_each(|value| *value = base.wrapping_add(value.wrapping_mul(factor as i64)));
+            out[wanted].iter_mut().for_each(|value| *value = base.wrapping_add(value.wrapping_mul(factor as i64)));
         }
         Ok(())
     }
@@ -132,18 +143,24 @@ impl<'a> Header<'a> {
 
 /// The least value, and the greatest common divisor of all distances from it if that is more than 1.
 fn common_factor(values: &[i64]) -> Option<(i64, u64)> {
-    let base = *values.iter().min()?;
+    // Distances from any value have the same divisors as those from the least.
+    let first = *values.first()?;
     let mut divisor = Divisor::new(0);
-    for value in values {
-        let distance = value.wrapping_sub(base) as u64;
-        if !divisor.divides(distance) {
-            divisor = Divisor::new(greatest_common_divisor(divisor.factor, distance));
-            if divisor.factor == 1 {
-                return None;
+    for some in values.chunks(64) {
+        let distances = || some.iter().map(|value| value.abs_diff(first));
+        if distances().fold(true, |all, distance| all & divisor.divides(distance)) {
+            continue;
+        }
+        for distance in distances() {
+            if !divisor.divides(distance) {
+                divisor = Divisor::new(greatest_common_divisor(divisor.factor, distance));
+                if divisor.factor == 1 {
+                    return None;
+                }
             }
         }
     }
-    (divisor.factor > 1).then_some((base, divisor.factor))
+    (divisor.factor > 1).then_some((*values.iter().min()?, divisor.factor))
 }
 
 fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
@@ -172,7 +189,8 @@ impl Divisor {
     }
 
     fn divides(&self, value: u64) -> bool {
-        value.trailing_zeros() >= self.shift && (value >> self.shift).wrapping_mul(self.inverse) <= self.limit
+        let quotient = (value >> self.shift).wrapping_mul(self.inverse);
+        (value >> self.shift << self.shift == value) & (quotient <= self.limit)
     }
 
     fn divide(&self, value: u64) -> u64 {

@@ -3,7 +3,9 @@
 //!
 //! The header holds the number of low bits and how many zeros below them are left out. Bytes of a vector: the low bits, the integers.
 
-use crate::bits::{pack, packed_len, unpack};
+use std::ops::Range;
+
+use crate::bits::{pack, packed_len, unpack_part};
 use crate::ints;
 use crate::scaled::{Header, Integers};
 use crate::scheme::{Encoding, Ranges, Scheme};
@@ -12,34 +14,37 @@ use crate::{Corrupt, Kind, VECTOR_ROWS};
 
 /// Floats of a block in two parts.
 #[derive(Debug)]
-pub(crate) struct Split {
+pub(crate) struct Split<'a> {
+    words: &'a [i64],
+    ranges: &'a Ranges,
+    unused: u32,
     low_bits: u32,
     zeros: u32,
-    low: Vec<Vec<i64>>,
     high: Integers<'static>,
     cost: usize,
 }
 
-impl Split {
+impl<'a> Split<'a> {
     /// None if there is nothing to cut off.
-    pub(crate) fn choose(kind: Kind, words: &[i64], ranges: &Ranges) -> Option<Self> {
-        let words: Vec<i64> = words.iter().map(|word| word << unused(kind)).collect();
-        let zeros = words.iter().fold(0, |all, word| all | word).trailing_zeros().min(63);
+    pub(crate) fn choose(kind: Kind, words: &'a [i64], ranges: &'a Ranges) -> Option<Self> {
+        let unused = unused(kind);
+        let zeros = words.iter().fold(0, |all, word| all | word << unused).trailing_zeros().min(63);
         let step = words.len().div_ceil(4).max(1);
-        let sample: Vec<i64> = words.chunks(step).flat_map(|part| &part[..part.len().min(64)]).copied().collect();
-        let cost = |low_bits: u32| {
-            let high: Vec<i64> = sample.iter().map(|&word| high(word, zeros + low_bits)).collect();
-            ints::plan(&high).cost * 8 + sample.len() * low_bits as usize
+        let sample: Vec<i64> = words.chunks(step).flat_map(|part| &part[..part.len().min(64)]).map(|word| word << unused).collect();
+        let mut room = Vec::with_capacity(sample.len());
+        let mut cost = |low_bits: u32| {
+            room.clear();
+            room.extend(sample.iter().map(|&word| high(word, zeros + low_bits)));
+            ints::plan(&room).cost * 8 + sample.len() * low_bits as usize
         };
         // Some cuts first, then those beside the best.
-        let best = |cuts: &mut dyn Iterator<Item = u32>| cuts.filter(|cut| (1..64 - zeros).contains(cut)).min_by_key(|&cut| cost(cut));
+        let mut best = |cuts: &mut dyn Iterator<Item = u32>| cuts.filter(|cut| (1..64 - zeros).contains(cut)).min_by_key(|&cut| cost(cut));
         let coarse = best(&mut (1..64).rev().step_by(5))?;
         let low_bits = best(&mut [coarse, coarse - 1, coarse + 1, coarse.saturating_sub(2), coarse + 2].into_iter())?;
-        let high: Vec<i64> = words.iter().map(|&word| high(word, zeros + low_bits)).collect();
-        let low = ranges.iter().map(|range| words[range.clone()].iter().map(|word| word >> zeros).collect()).collect();
+        let high: Vec<i64> = words.iter().map(|&word| high(word << unused, zeros + low_bits)).collect();
         let high = Integers::choose(high, ranges);
         let cost = 2 + high.cost + ranges.iter().map(|range| packed_len(range.len(), low_bits)).sum::<usize>();
-        Some(Self { low_bits, zeros, low, high, cost })
+        Some(Self { words, ranges, unused, low_bits, zeros, high, cost })
     }
 }
 
@@ -53,7 +58,7 @@ fn high(word: i64, cut: u32) -> i64 {
     (word & i64::MAX) >> cut << 1 | i64::from(word < 0)
 }
 
-impl Scheme for Split {
+impl Scheme for Split<'_> {
     fn encoding(&self) -> Encoding {
         Encoding::Split
     }
@@ -72,7 +77,10 @@ impl Scheme for Split {
     }
 
     fn write_vector(&self, index: usize, out: &mut Vec<u8>) {
-        pack(&self.low[index], 0, self.low_bits, out);
+        let words = &self.words[self.ranges[index].clone()];
+        let mut low = [0; VECTOR_ROWS];
+        low.iter_mut().zip(words).for_each(|(low, word)| *low = word << self.unused >> self.zeros);
+        pack(&low[..words.len()], 0, self.low_bits, out);
         self.high.write_vector(index, out);
     }
 }
@@ -101,12 +109,19 @@ impl<'a> SplitHeader<'a> {
         self.high.has_code()
     }
 
-    pub(crate) fn read_vector(&self, reader: &mut Reader, count: usize, out: &mut [i64; VECTOR_ROWS]) -> Result<(), Corrupt> {
+    /// Reads a vector of `count` values, of which only those that are `wanted` are sure to be there.
+    pub(crate) fn read_part(
+        &self,
+        reader: &mut Reader,
+        count: usize,
+        wanted: Range<usize>,
+        out: &mut [i64; VECTOR_ROWS],
+    ) -> Result<(), Corrupt> {
         let mut low = [0; VECTOR_ROWS];
-        unpack(reader.take(packed_len(count, self.low_bits))?, count, self.low_bits, 0, &mut low)?;
-        self.high.read_vector(reader, count, out)?;
+        unpack_part(reader.take(packed_len(count, self.low_bits))?, count, wanted.clone(), self.low_bits, 0, &mut low)?;
+        self.high.read_part(reader, count, wanted.clone(), out)?;
         let (low_bits, zeros, unused) = (self.low_bits, self.zeros, self.unused);
-        for (value, low) in out[..count].iter_mut().zip(&low) {
+        for (value, low) in out[wanted.clone()].iter_mut().zip(&low[wanted]) {
             *value = ((*value >> 1 << low_bits | low) << zeros | *value << 63) >> unused;
         }
         Ok(())

@@ -53,6 +53,7 @@ fn round_trip(kind: Kind, rows: &[Value]) -> (usize, Encoding) {
         let expected = &rows[index * VECTOR_ROWS..rows.len().min((index + 1) * VECTOR_ROWS)];
         block.decode(index, &mut vector).unwrap();
         assert_eq!(values(kind, &vector), expected);
+        parts_are_as_the_whole(&block, index, expected, kind);
         assert_eq!(block.codes(index, &mut vector).is_ok(), has_dictionary);
         if has_dictionary {
             for (row, expected) in expected.iter().enumerate() {
@@ -64,6 +65,48 @@ fn round_trip(kind: Kind, rows: &[Value]) -> (usize, Encoding) {
     assert!(block.decode(rows.len().div_ceil(VECTOR_ROWS), &mut vector).is_err());
     assert!(block.codes(rows.len().div_ceil(VECTOR_ROWS), &mut vector).is_err());
     (bytes.len(), block.encoding())
+}
+
+/// Decodes some rows of a vector alone, into a vector with something else in it.
+fn parts_are_as_the_whole(block: &Block, index: usize, expected: &[Value], kind: Kind) {
+    let count = expected.len();
+    let mut seed = count as i64;
+    let mut number = |below: usize| {
+        seed = noise(seed);
+        seed as u64 as usize % below
+    };
+    for round in 0..8 {
+        let start = number(count);
+        let rows = match round {
+            0 => 0..1,
+            1 => count - 1..count,
+            2 => 0..count.min(128),
+            3 => start..start,
+            4 => start..VECTOR_ROWS + 1,
+            5 => start..start + 1,
+            _ => start..start + 1 + number(count - start),
+        };
+        let mut vector = Vector::default();
+        vector.words.fill(i64::MIN + 1);
+        block.decode_part(index, rows.clone(), &mut vector).unwrap();
+        assert_eq!(vector.rows, count);
+        let value = |row: usize| match vector.words[row] {
+            _ if !vector.is_valid(row) => Value::Null,
+            word if kind.is_word() => Value::Word(word),
+            offset => Value::Bytes(at(&vector.arena, offset as usize, kind.fixed_length())),
+        };
+        for row in rows.start..rows.end.min(count) {
+            assert_eq!(value(row), expected[row], "{:?} {rows:?} {row}", block.encoding());
+        }
+        assert!((0..count).all(|row| vector.is_valid(row) == (expected[row] != Value::Null)));
+        let mut codes = Vector::default();
+        if block.codes(index, &mut codes).is_ok() {
+            vector.words.fill(i64::MIN + 1);
+            block.codes_part(index, rows.clone(), &mut vector).unwrap();
+            let range = rows.start..rows.end.min(count);
+            assert!(range.into_iter().all(|row| !vector.is_valid(row) || vector.words[row] == codes.words[row]));
+        }
+    }
 }
 
 fn words(count: i64, word: impl Fn(i64) -> i64) -> Vec<Value> {
@@ -312,6 +355,13 @@ fn try_all(bytes: &[u8], kind: Kind, rows: usize) {
             values(kind, &vector);
         }
         _ = block.codes(index, &mut vector);
+        for rows in [0..1, 100..130, 511..513, 700..VECTOR_ROWS, 5..usize::MAX, 9..9] {
+            if block.decode_part(index, rows.clone(), &mut vector).is_ok() && !kind.is_word() {
+                let valid = (rows.start..rows.end.min(vector.rows)).filter(|row| vector.is_valid(*row));
+                valid.for_each(|row| _ = at(&vector.arena, vector.words[row] as usize, kind.fixed_length()));
+            }
+            _ = block.codes_part(index, rows, &mut vector);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Bytes: 0: all. 1: none. 2: a bit for each row. 3: the number of runs, then their lengths, of rows with and without values in turn.
 
+use std::ops::Range;
+
 use crate::wire::{Reader, put_varint, varint_len};
 use crate::{Corrupt, VECTOR_ROWS, Vector};
 
@@ -90,6 +92,21 @@ pub(crate) fn set_all(out: &mut Vector) {
 pub(crate) fn set_none(out: &mut Vector) {
     out.all_valid = out.rows == 0;
     out.validity = [0; VECTOR_ROWS / 64];
+}
+
+/// Which of the values of a vector, whose validity was read into `out`, are those of some rows.
+pub(crate) fn values_of(out: &Vector, rows: Range<usize>) -> Range<usize> {
+    let end = rows.end.min(out.rows);
+    let start = rows.start.min(end);
+    if out.all_valid {
+        return start..end;
+    }
+    let before = |row: usize| {
+        let whole: u32 = out.validity[..row / 64].iter().map(|word| word.count_ones()).sum();
+        let part = out.validity.get(row / 64).map_or(0, |word| (word & ((1 << (row % 64)) - 1)).count_ones());
+        (whole + part) as usize
+    };
+    before(start)..before(end)
 }
 
 /// Moves the values from the front of `words` to the rows that are valid; null rows get 0.

@@ -6,6 +6,8 @@ mod compile;
 mod evaluate;
 mod verdict;
 
+use std::ops::Range;
+
 use pgrx::pg_sys;
 use tsc_codec::VECTOR_ROWS;
 use tsc_kernel::select::Comparison;
@@ -177,6 +179,13 @@ impl Filter {
         }
         selection.iter().map(|word| word.count_ones() as usize).sum()
     }
+}
+
+/// The rows from the first that is selected to the last.
+pub fn extent(selection: &[u64; WORDS]) -> Range<usize> {
+    let first = selection.iter().position(|bits| *bits != 0).map_or(0, |word| word * 64 + selection[word].trailing_zeros() as usize);
+    let end = selection.iter().rposition(|bits| *bits != 0).map_or(0, |word| word * 64 + 64 - selection[word].leading_zeros() as usize);
+    first..end
 }
 
 /// Sets the bits of the first `rows` rows, and no others.

@@ -1,0 +1,245 @@
+//! What policies do, a chunk at a time. The procedures in `sql/policies.sql` call this: each chunk is a transaction of its own, so that
+//! one that is locked or fails is left for the next run and the others are done.
+
+use std::collections::HashMap;
+
+use pgrx::{PgLogLevel, pg_sys};
+
+use super::by_value::{ByValue, Verdict};
+use super::config::{self, Config, Due, Kind, Work};
+use crate::catalog::hypertable::Hypertable;
+use crate::catalog::{columnar_chunk, columnstore};
+use crate::chunk::list::{self, Chunk};
+use crate::chunk::window::{Asked, Window};
+use crate::chunk::{drop, place, size};
+use crate::columnar::{compress, roll_up};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::relation::relation_name;
+use crate::pg::{datetime, ffi, partition_change, process, size as table_size};
+
+/// A policy of reordering leaves so many slices at the end alone: rows are still coming.
+const YOUNGEST: usize = 3;
+/// After so long a policy's process looks for a deadlock, and calls off autovacuum, in milliseconds.
+const DEADLOCK_TIMEOUT: i32 = 50;
+/// After a chunk was found in use: who has it may have the next ones, too, and others wait behind each wait.
+const SHORT_WAIT: i32 = 100;
+
+impl Due {
+    /// The window of chunks that are due now; None if the policy does not look at ages.
+    fn window(self, hypertable: &Hypertable) -> Result<Option<Window>> {
+        let older_than = self.after.map(|age| age.limit(hypertable)).transpose()?;
+        let created_before = self.created_before.map(|span| (pg_sys::INTERVALOID, datetime::span_datum(span)));
+        if older_than.is_none() && created_before.is_none() {
+            return Ok(None);
+        }
+        Window::new(hypertable.time(), Asked { older_than, newer_than: None, created_before, created_after: None }).map(Some)
+    }
+}
+
+/// Reads a job's config and says which chunks (of retention: slices) are due, in the order in which they are to be taken.
+pub fn due(kind: Kind, config: &str) -> Result<Vec<pg_sys::Oid>> {
+    // SAFETY: reads variables.
+    if unsafe { ffi::IsTransactionBlock() } {
+        return Err(Error::new(SqlState("25001"), "a policy cannot run inside a transaction block")
+            .detail("It commits after each chunk.")
+            .hint("CALL run_job() outside of a transaction block."));
+    }
+    let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
+    match work {
+        Work::Compress { due, most, recompress, .. } => {
+            let unmerged = roll_up::candidates(&hypertable);
+            let chunks = in_window(&hypertable, due)?.into_iter().map(|chunk| chunk.relid);
+            let chunks = chunks.filter(|chunk| is_to_compress(*chunk, recompress) || unmerged.contains(chunk));
+            Ok(chunks.take(most.unwrap_or(usize::MAX)).collect())
+        }
+        Work::Drop { due, size, by } => slices_to_drop(&hypertable, due, size, by.as_ref()),
+        Work::Reorder { index } => chunks_to_reorder(&hypertable, index),
+    }
+}
+
+fn in_window(hypertable: &Hypertable, due: Due) -> Result<Vec<Chunk>> {
+    Ok(due.window(hypertable)?.map_or_else(Vec::new, |window| drop::select(hypertable, &window)))
+}
+
+/// The same for one chunk, without a look at all the others.
+fn is_in_window(hypertable: &Hypertable, due: Due, relid: pg_sys::Oid) -> Result<bool> {
+    let (Some(window), Some(located)) = (due.window(hypertable)?, list::find(relid)) else { return Ok(false) };
+    let Some(axis) = hypertable.time().axis().filter(|_| located.hypertable.id == hypertable.id) else { return Ok(false) };
+    let created = || crate::catalog::chunk::find(relid).is_some_and(|chunk| window.holds_creation(chunk.creation_time));
+    Ok(window.holds_slice(axis, located.chunk.slice) && (!window.is_about_creation() || created()))
+}
+
+fn is_to_compress(chunk: pg_sys::Oid, recompress: bool) -> bool {
+    match columnar_chunk::find(chunk).filter(|part| part.compressed) {
+        None => true,
+        Some(_) => recompress && table_size::has_rows(chunk),
+    }
+}
+
+/// The end of a chunk in internal form.
+fn end_of(hypertable: &Hypertable, chunk: &Chunk) -> i64 {
+    hypertable.time().axis().and_then(|axis| chunk.slice.end.map(|end| axis.to_internal(end))).unwrap_or(i64::MAX)
+}
+
+/// What retention by value and by age makes of a slice.
+fn verdict(hypertable: &Hypertable, due: Due, by: Option<&ByValue>, chunk: &Chunk) -> Result<Verdict> {
+    by.map_or(Ok(Verdict::Keep), |by| by.verdict(hypertable, due.after, end_of(hypertable, chunk)))
+}
+
+fn slices_to_drop(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&ByValue>) -> Result<Vec<pg_sys::Oid>> {
+    if limit.is_none() && by.is_none() {
+        return Ok(list::by_slice(&in_window(hypertable, due)?).map(|slice| slice[0].table).collect());
+    }
+    let chunks = list::of_hypertable(hypertable);
+    let aged = if by.is_none() { in_window(hypertable, due)? } else { Vec::new() };
+    let sizes = limit.map(|_| sizes(hypertable)).transpose()?.unwrap_or_default();
+    let mut excess = limit.map_or(0, |limit| sizes.values().sum::<i64>() - limit);
+    let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
+    let mut found = Vec::new();
+    for (place, slice) in slices.iter().enumerate() {
+        let is_youngest = place + 1 == slices.len();
+        let verdict = verdict(hypertable, due, by, &slice[0])?;
+        let by_age = verdict == Verdict::Drop || aged.iter().any(|chunk| chunk.table == slice[0].table);
+        let by_size = excess > 0 && !is_youngest;
+        if by_age || by_size {
+            excess -= slice.iter().filter_map(|chunk| sizes.get(&chunk.relid)).sum::<i64>();
+        }
+        if by_age || by_size || verdict != Verdict::Keep {
+            found.push(slice[0].table);
+        }
+    }
+    Ok(found)
+}
+
+fn sizes(hypertable: &Hypertable) -> Result<HashMap<pg_sys::Oid, i64>> {
+    Ok(size::of_chunks(hypertable.relid)?.unwrap_or_default().into_iter().map(|(chunk, size)| (chunk.relid, size.total)).collect())
+}
+
+fn chunks_to_reorder(hypertable: &Hypertable, index: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    let chunks = list::of_hypertable(hypertable);
+    let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
+    // The latest first: they are read most.
+    let settled = slices.iter().rev().skip(YOUNGEST).flat_map(|slice| slice.iter());
+    Ok(settled.map(|chunk| chunk.relid).filter(|chunk| is_to_reorder(*chunk, hypertable.relid, index)).collect())
+}
+
+/// A chunk that was put in the order of the index is marked so, as by CLUSTER; the columnstore has its own order.
+fn is_to_reorder(chunk: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> bool {
+    columnar_chunk::find(chunk).is_none_or(|part| !part.compressed)
+        && place::chunk_index(chunk, root, index).is_ok_and(|index| !place::is_clustered(index))
+}
+
+/// Takes up one chunk that was due a moment ago. Waits no longer than a moment for a lock, since others wait behind it; `hurried`: hardly
+/// at all.
+pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Result<()> {
+    let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
+    let name = relation_name(relid);
+    process::show_progress(&match kind {
+        Kind::Compression => format!("moving chunk \"{name}\" to the columnstore"),
+        Kind::Retention => format!("retention of chunk \"{name}\""),
+        Kind::Reorder => format!("putting chunk \"{name}\" in order"),
+    });
+    limit_waiting(hurried);
+    match work {
+        Work::Compress { due, recompress, verbose, .. } => {
+            // Settings that nobody gave are chosen by the hypertable's indexes. Who drops a table locks it before its chunks.
+            if columnstore::find(hypertable.id).is_some_and(|said| said.segmentby.is_none() || said.orderby.is_none()) {
+                partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
+            }
+            // It may be dropped while its lock is waited for.
+            let is_due = || is_in_window(&hypertable, due, relid);
+            if !is_due()? || !lock_chunk(&hypertable, relid, pg_sys::ExclusiveLock) || !is_due()? {
+                return Ok(());
+            }
+            if !is_to_compress(relid, recompress) {
+                return roll_up::run(relid).map(|_| ());
+            }
+            if verbose {
+                Error::new(SqlState("00000"), format!("moving chunk \"{}\" to the columnstore", relation_name(relid)))
+                    .report(PgLogLevel::LOG);
+            }
+            compress::compress(relid, true, false)?;
+            roll_up::run(relid).map(|_| ())
+        }
+        Work::Drop { due, size, by } => drop_step(&hypertable, due, size, by.as_ref(), relid),
+        Work::Reorder { index } => {
+            let is_due = || is_to_reorder(relid, hypertable.relid, index);
+            if is_chunk_of(&hypertable, relid) && is_due() && lock_chunk(&hypertable, relid, pg_sys::AccessExclusiveLock) && is_due() {
+                place::reorder(relid, Some(index), false)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn is_chunk_of(hypertable: &Hypertable, relid: pg_sys::Oid) -> bool {
+    list::find(relid).is_some_and(|located| located.hypertable.id == hypertable.id)
+}
+
+/// Locks a chunk until the transaction ends; false if it has gone meanwhile.
+fn lock_chunk(hypertable: &Hypertable, relid: pg_sys::Oid, lock: u32) -> bool {
+    partition_change::lock(relid, lock);
+    is_chunk_of(hypertable, relid)
+}
+
+/// For this transaction, unless the role has set less. Where a policy and another session wait for each other, the policy is to be the one
+/// that gives in: it stops waiting before the other one looks for a deadlock, and looks for one itself at once.
+fn limit_waiting(hurried: bool) {
+    // SAFETY: reads settings.
+    let (set, deadlock) = unsafe { (pg_sys::LockTimeout, pg_sys::DeadlockTimeout) };
+    let longest = if hurried { SHORT_WAIT } else { (deadlock / 4 * 3).max(SHORT_WAIT) };
+    if set == 0 || set > longest {
+        process::set_local(c"lock_timeout", &longest.to_string());
+    }
+    if deadlock > DEADLOCK_TIMEOUT {
+        process::set_local(c"deadlock_timeout", &DEADLOCK_TIMEOUT.to_string());
+    }
+}
+
+fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&ByValue>, table: pg_sys::Oid) -> Result<()> {
+    let chunks = list::of_hypertable(hypertable);
+    let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(()) };
+    // Before the lock: it takes a while to look at all chunks.
+    let too_large = match limit {
+        Some(limit) => sizes(hypertable)?.values().sum::<i64>() > limit,
+        None => false,
+    };
+    let verdict = verdict(hypertable, due, by, &slice[0])?;
+    let deletes = matches!(verdict, Verdict::Delete(..) | Verdict::DeleteAllBut(..));
+    let emptied = deletes && slice.iter().all(|chunk| size::is_empty(chunk.relid));
+    let mut aged = by.is_none();
+    for chunk in slice {
+        aged = aged && is_in_window(hypertable, due, chunk.relid)?;
+    }
+    if !too_large && !emptied && !aged && verdict != Verdict::Drop {
+        return match by.filter(|_| deletes) {
+            Some(by) => {
+                // PostgreSQL reads the bound of a partition from its parent, which is to be locked first.
+                partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
+                let there = slice.iter().filter(|chunk| lock_chunk(hypertable, chunk.relid, pg_sys::RowExclusiveLock));
+                there.into_iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict))
+            }
+            None => Ok(()),
+        };
+    }
+    let relid = hypertable.relid;
+    // The chunk may have been merged with another one, or the table may have changed hands, while the lock was waited for.
+    let names = drop::drop_slice(relid, table, |hypertable, all, slice| {
+        let is_youngest = all.last().is_none_or(|last| last.table == table);
+        let is_oldest = all.first().is_some_and(|first| first.table == table);
+        let aged = match by {
+            Some(by) => by.verdict(hypertable, due.after, end_of(hypertable, &slice[0]))? == Verdict::Drop,
+            None => in_window(hypertable, due)?.iter().any(|chunk| chunk.table == table),
+        };
+        let empty = emptied && !is_youngest && slice.iter().all(|chunk| size::is_empty(chunk.relid));
+        Ok(aged || empty || (too_large && is_oldest && !is_youngest))
+    })?;
+    if !names.is_empty() {
+        Error::new(
+            SqlState("00000"),
+            format!("applying retention policy to hypertable \"{}\": dropping {}", relation_name(relid), names.join(", ")),
+        )
+        .report(PgLogLevel::LOG);
+    }
+    Ok(())
+}
