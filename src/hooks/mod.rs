@@ -3,6 +3,7 @@
 mod database;
 mod ddl;
 mod executor;
+mod index_rights;
 mod object_access;
 mod paths;
 mod planner;

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{database, ddl, roles, subscription, truncate, vacuum};
+use super::{database, ddl, index_rights, roles, subscription, truncate, vacuum};
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -76,6 +76,12 @@ impl Call {
         }
     }
 
+    unsafe fn as_indexing(&self) -> index_rights::Statement {
+        let is_complete = self.context != pg_sys::ProcessUtilityContext::PROCESS_UTILITY_SUBCOMMAND;
+        // SAFETY: a statement of PostgreSQL's.
+        index_rights::Statement { node: unsafe { (*self.statement).utilityStmt }, text: self.text, is_complete }
+    }
+
     /// A private copy of the statement, which may be changed.
     unsafe fn own(mut self) -> Self {
         // SAFETY: copyObject of a node.
@@ -110,7 +116,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
             pg_sys::NodeTag::T_AlterTableStmt => {
                 let watch = Watch::before_alter(statement.cast())?;
-                ddl::alter_table(statement.cast(), forward)?;
+                ddl::alter_table(statement.cast(), || index_rights::alter_table(call.as_indexing(), forward))?;
                 return watch.map_or(Ok(()), |watch| watch.after());
             }
             pg_sys::NodeTag::T_AlterEnumStmt => {
@@ -126,7 +132,9 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_IndexStmt => {
                 ddl::create_index(statement.cast())?;
                 let watch = Watch::before_index(statement.cast())?;
-                forward();
+                if !index_rights::create_index(call.as_indexing()) {
+                    forward();
+                }
                 return watch.map_or(Ok(()), |watch| watch.after_index());
             }
             pg_sys::NodeTag::T_GrantStmt => {

@@ -100,7 +100,17 @@ postgres! {
     fn DomainHasConstraints(type_id: Oid) -> bool;
     fn EndCopyFrom(cstate: CopyFromState);
     fn EvalPlanQualFetchRowMark(epqstate: *mut EPQState, rti: Index, slot: *mut TupleTableSlot) -> bool;
+    fn EventTriggerAlterTableEnd();
+    fn EventTriggerAlterTableRelid(objectId: Oid);
+    fn EventTriggerAlterTableStart(parsetree: *mut Node);
+    fn EventTriggerBeginCompleteQuery() -> bool;
+    fn EventTriggerCollectAlterTableSubcmd(subcmd: *mut Node, address: ObjectAddress);
+    fn EventTriggerCollectSimpleCommand(address: ObjectAddress, secondaryObject: ObjectAddress, parsetree: *mut Node);
+    fn EventTriggerDDLCommandEnd(parsetree: *mut Node);
+    fn EventTriggerDDLCommandStart(parsetree: *mut Node);
+    fn EventTriggerEndCompleteQuery();
     fn EventTriggerInhibitCommandCollection();
+    fn EventTriggerSQLDrop(parsetree: *mut Node);
     fn EventTriggerUndoInhibitCommandCollection();
     fn ExecARInsertTriggers(estate: *mut EState, relinfo: *mut ResultRelInfo, slot: *mut TupleTableSlot, recheckIndexes: *mut List, transition_capture: *mut TransitionCaptureState);
     fn ExecASInsertTriggers(estate: *mut EState, relinfo: *mut ResultRelInfo, transition_capture: *mut TransitionCaptureState);
@@ -169,6 +179,7 @@ postgres! {
     fn GetCurrentTransactionIdIfAny() -> TransactionId;
     fn GetCurrentTransactionStartTimestamp() -> TimestampTz;
     fn GetDefaultOpClass(type_id: Oid, am_id: Oid) -> Oid;
+    fn GetDefaultTablespace(relpersistence: c_char, partitioned: bool) -> Oid;
     fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     fn GetLatestSnapshot() -> Snapshot;
     fn GetNamedLWLockTranche(tranche_name: *const c_char) -> *mut LWLockPadded;
@@ -606,7 +617,9 @@ postgres! {
     fn tlist_member(node: *mut Expr, targetlist: *mut List) -> *mut TargetEntry;
     fn toast_flatten_tuple(tup: HeapTuple, tupleDesc: TupleDesc) -> HeapTuple;
     fn toast_raw_datum_size(value: Datum) -> Size;
+    fn transformAlterTableStmt(relid: Oid, stmt: *mut AlterTableStmt, queryString: *const c_char, beforeStmts: *mut *mut List, afterStmts: *mut *mut List) -> *mut AlterTableStmt;
     fn transformExpr(pstate: *mut ParseState, expr: *mut Node, exprKind: ParseExprKind::Type) -> *mut Node;
+    fn transformIndexStmt(relid: Oid, stmt: *mut IndexStmt, queryString: *const c_char) -> *mut IndexStmt;
     fn transformRelOptions(oldOptions: Datum, defList: *mut List, namspace: *const c_char, validnsps: *mut *mut c_char, acceptOidsOff: bool, isReset: bool) -> Datum;
     fn try_relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn tuplesort_begin_heap(tupDesc: TupleDesc, nkeys: c_int, attNums: *mut AttrNumber, sortOperators: *mut Oid, sortCollations: *mut Oid, nullsFirstFlags: *mut bool, workMem: c_int, coordinate: SortCoordinate, sortopt: c_int) -> *mut Tuplesortstate;
