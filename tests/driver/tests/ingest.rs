@@ -1,5 +1,6 @@
 //! A client's day through the extended protocol: prepared inserts, binary COPY, portals, cancelled statements.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -129,14 +130,21 @@ fn a_cancelled_insert_leaves_no_chunks_behind() -> TestResult {
     hypertable(&mut client)?;
     for delay in [1, 5, 20, 80, 200] {
         let token = client.cancel_token();
+        let (ended, end) = mpsc::channel::<()>();
+        // A request that comes between two messages of the protocol is lost, so it is repeated.
         let canceller = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(delay));
-            token.cancel_query(NoTls)
+            let mut pause = delay;
+            while end.recv_timeout(Duration::from_millis(pause)) == Err(RecvTimeoutError::Timeout) {
+                token.cancel_query(NoTls)?;
+                pause = 100;
+            }
+            Ok::<_, postgres::Error>(())
         });
         let outcome = client.execute(
             "INSERT INTO metrics SELECT timestamptz '2024-01-01+00' + g * interval '11 hours', g, 1 FROM generate_series(1, 100000) AS g",
             &[],
         );
+        drop(ended);
         canceller.join().map_err(|_| "the cancelling thread panicked")??;
         let error = outcome.err().ok_or("the statement should have been cancelled")?;
         assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("57014"));
