@@ -36,6 +36,13 @@ pub enum Verdict {
     DeleteAllBut(Vec<String>),
 }
 
+impl Verdict {
+    /// True if some rows go and others stay.
+    pub fn deletes(&self) -> bool {
+        matches!(self, Self::Delete(..) | Self::DeleteAllBut(..))
+    }
+}
+
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
         .hint("Name a column, its values and their ages: '{\"tenant\": {\"A\": \"30 days\", \"B\": null}}'. null stands for never.")
@@ -84,7 +91,7 @@ impl ByValue {
         })
     }
 
-    /// Deletes rows of a chunk, as its owner would.
+    /// Deletes rows of a chunk, as its owner would: triggers see the session's search path. The statements name all with its schema.
     pub fn delete(&self, chunk: pg_sys::Oid, verdict: &Verdict) -> Result<()> {
         let (Some(table), Some((_, type_oid))) = (qualified_name(chunk), column_of(chunk, &self.column)) else { return Ok(()) };
         let column = quote_identifier(&self.column);
@@ -99,12 +106,12 @@ impl ByValue {
             Verdict::Delete(passed, ahead) => {
                 // Two texts may say the same value; then it lives as long as the older one.
                 let except = if ahead.is_empty() { String::new() } else { format!(" AND NOT {column} {equals} ANY ({})", array(ahead)) };
-                spi::execute(&format!("DELETE FROM ONLY {table} WHERE {column} {equals} ANY ({}){except}", array(passed)))
+                spi::call(&format!("DELETE FROM ONLY {table} WHERE {column} {equals} ANY ({}){except}", array(passed)), false)
             }
             Verdict::DeleteAllBut(values) => {
                 // Two statements, each with a condition that batches can be judged by as a whole.
-                spi::execute(&format!("DELETE FROM ONLY {table} WHERE NOT {column} {equals} ANY ({})", array(values)))?;
-                spi::execute(&format!("DELETE FROM ONLY {table} WHERE {column} IS NULL"))
+                spi::call(&format!("DELETE FROM ONLY {table} WHERE NOT {column} {equals} ANY ({})", array(values)), false)?;
+                spi::call(&format!("DELETE FROM ONLY {table} WHERE {column} IS NULL"), false)
             }
         }
     }

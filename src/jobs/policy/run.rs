@@ -92,7 +92,8 @@ fn slices_to_drop(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Opt
     }
     let chunks = list::of_hypertable(hypertable);
     let aged = if by.is_none() { in_window(hypertable, due)? } else { Vec::new() };
-    let sizes = limit.map(|_| sizes(hypertable)).transpose()?.unwrap_or_default();
+    let sizes: HashMap<pg_sys::Oid, i64> =
+        limit.iter().flat_map(|_| chunks.iter().map(|chunk| (chunk.relid, size_of(chunk.relid)))).collect();
     let mut excess = limit.map_or(0, |limit| sizes.values().sum::<i64>() - limit);
     let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
     let mut found = Vec::new();
@@ -109,10 +110,6 @@ fn slices_to_drop(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Opt
         }
     }
     Ok(found)
-}
-
-fn sizes(hypertable: &Hypertable) -> Result<HashMap<pg_sys::Oid, i64>> {
-    Ok(size::of_chunks(hypertable.relid)?.unwrap_or_default().into_iter().map(|(chunk, size)| (chunk.relid, size.total)).collect())
 }
 
 fn chunks_to_reorder(hypertable: &Hypertable, index: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
@@ -199,40 +196,37 @@ fn limit_waiting(hurried: bool) {
 fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&ByValue>, table: pg_sys::Oid) -> Result<()> {
     let chunks = list::of_hypertable(hypertable);
     let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(()) };
-    // Before the lock: it takes a while to look at all chunks.
-    let too_large = match limit {
-        Some(limit) => sizes(hypertable)?.values().sum::<i64>() > limit,
-        None => false,
-    };
+    // A first look, without locks: nobody is held up for a slice that stays.
+    let too_large = is_too_large(&chunks, limit);
     let verdict = verdict(hypertable, due, by, &slice[0])?;
-    let deletes = matches!(verdict, Verdict::Delete(..) | Verdict::DeleteAllBut(..));
-    let emptied = deletes && slice.iter().all(|chunk| size::is_empty(chunk.relid));
+    let emptied = verdict.deletes() && slice.iter().all(|chunk| size::is_empty(chunk.relid));
     let mut aged = by.is_none();
     for chunk in slice {
         aged = aged && is_in_window(hypertable, due, chunk.relid)?;
     }
     if !too_large && !emptied && !aged && verdict != Verdict::Drop {
-        return match by.filter(|_| deletes) {
+        return match by.filter(|_| verdict.deletes()) {
             Some(by) => {
                 // PostgreSQL reads the bound of a partition from its parent, which is to be locked first.
                 partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
-                let there = slice.iter().filter(|chunk| lock_chunk(hypertable, chunk.relid, pg_sys::RowExclusiveLock));
-                there.into_iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict))
+                slice.iter().try_for_each(|chunk| delete_step(hypertable, due, by, chunk.relid))
             }
             None => Ok(()),
         };
     }
     let relid = hypertable.relid;
-    // The chunk may have been merged with another one, or the table may have changed hands, while the lock was waited for.
+    // While the locks were waited for, the slice may have been merged with another one, rows may have come, and others may have dropped
+    // slices: what is to be dropped is judged by what is there now.
     let names = drop::drop_slice(relid, table, |hypertable, all, slice| {
         let is_youngest = all.last().is_none_or(|last| last.table == table);
         let is_oldest = all.first().is_some_and(|first| first.table == table);
+        let verdict = self::verdict(hypertable, due, by, &slice[0])?;
         let aged = match by {
-            Some(by) => by.verdict(hypertable, due.after, end_of(hypertable, &slice[0]))? == Verdict::Drop,
+            Some(_) => verdict == Verdict::Drop,
             None => in_window(hypertable, due)?.iter().any(|chunk| chunk.table == table),
         };
-        let empty = emptied && !is_youngest && slice.iter().all(|chunk| size::is_empty(chunk.relid));
-        Ok(aged || empty || (too_large && is_oldest && !is_youngest))
+        let is_empty = || verdict.deletes() && slice.iter().all(|chunk| size::is_empty(chunk.relid));
+        Ok(aged || (emptied && !is_youngest && is_empty()) || (too_large && is_oldest && !is_youngest && is_too_large(all, limit)))
     })?;
     if !names.is_empty() {
         Error::new(
@@ -242,4 +236,23 @@ fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&
         .report(PgLogLevel::LOG);
     }
     Ok(())
+}
+
+/// Deletes rows of a chunk by what it is once it is locked: it may have become a longer one while the lock was waited for. The caller has
+/// locked the hypertable, so that it stays what it is.
+fn delete_step(hypertable: &Hypertable, due: Due, by: &ByValue, relid: pg_sys::Oid) -> Result<()> {
+    partition_change::lock(relid, pg_sys::RowExclusiveLock);
+    let Some(located) = list::find(relid).filter(|located| located.hypertable.id == hypertable.id) else { return Ok(()) };
+    by.delete(relid, &verdict(&located.hypertable, due, Some(by), &located.chunk)?)
+}
+
+fn is_too_large(chunks: &[Chunk], limit: Option<i64>) -> bool {
+    limit.is_some_and(|limit| chunks.iter().map(|chunk| size_of(chunk.relid)).sum::<i64>() > limit)
+}
+
+/// The bytes of a chunk and its batches. What somebody has locked counts nothing: rather too little is dropped than too much, and nobody is
+/// waited for.
+fn size_of(chunk: pg_sys::Oid) -> i64 {
+    let batches = columnar_chunk::find(chunk).and_then(|part| table_size::total(part.batches));
+    table_size::total(chunk).unwrap_or(0) + batches.unwrap_or(0)
 }

@@ -129,6 +129,13 @@ INSERT INTO numbered SELECT n, n % 3 FROM generate_series(0, 1199) AS n;
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"1": 100, "01": 1000, "2": 300}}') AS by_number \gset
 CALL run_job(:by_number);
 SELECT tenant, min(n), count(*) FROM numbered GROUP BY 1 ORDER BY 1;
+-- Triggers see the session's search path, as with any DELETE.
+CREATE TABLE gone (n bigint, tenant int);
+CREATE FUNCTION note_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO gone VALUES (OLD.n, OLD.tenant); RETURN OLD; END $$;
+CREATE TRIGGER note_gone BEFORE DELETE ON numbered FOR EACH ROW EXECUTE FUNCTION note_gone();
+UPDATE clock SET n = 1300;
+CALL run_job(:by_number);
+SELECT tenant, min(n), max(n), count(*) FROM gone GROUP BY 1 ORDER BY 1;
 
 SELECT remove_retention_policy('numbered');
 \echo :SQLSTATE
