@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::age::Age;
 use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::{column_of, qualified_name, quote_identifier, type_name};
+use crate::pg::relation::{column_of, qualified_name, qualified_type_name, quote_identifier};
 use crate::pg::spi::{self, quote_literal};
 use crate::pg::{datetime, function, typecache};
 
@@ -96,7 +96,7 @@ impl ByValue {
         let (Some(table), Some((_, type_oid))) = (qualified_name(chunk), column_of(chunk, &self.column)) else { return Ok(()) };
         let column = quote_identifier(&self.column);
         let equals = function::operator_name(typecache::equality(type_oid)?).unwrap_or_default();
-        let type_name = crate::pg::context::with_portable_text(|| type_name(type_oid));
+        let type_name = qualified_type_name(type_oid);
         let array = |values: &[String]| {
             let values: Vec<String> = values.iter().map(|value| format!("{}::{type_name}", quote_literal(value))).collect();
             format!("ARRAY[{}]", values.join(", "))
