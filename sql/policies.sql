@@ -2,11 +2,15 @@
 -- name in them says its schema and no operator is used: whatever the search path is, nothing of the user's can take a name's place.
 CREATE FUNCTION _timescaledb_functions.policy_due(policy text, config jsonb)
     RETURNS oid[] AS 'MODULE_PATHNAME', 'tsc_policy_due' LANGUAGE c VOLATILE;
-CREATE FUNCTION _timescaledb_functions.policy_step(policy text, config jsonb, chunk oid, hurried boolean)
-    RETURNS void AS 'MODULE_PATHNAME', 'tsc_policy_step' LANGUAGE c VOLATILE;
+CREATE FUNCTION _timescaledb_functions.policy_watch(policy text, job_id int)
+    RETURNS boolean AS 'MODULE_PATHNAME', 'tsc_policy_watch' LANGUAGE c VOLATILE;
+CREATE FUNCTION _timescaledb_functions.policy_step(
+    policy text, config jsonb, chunk oid, hurried boolean, job_id int, scheduled boolean, done int)
+    RETURNS int AS 'MODULE_PATHNAME', 'tsc_policy_step' LANGUAGE c VOLATILE;
 
-CREATE PROCEDURE _timescaledb_functions.policy_run(policy text, config jsonb) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE _timescaledb_functions.policy_run(policy text, job_id int, config jsonb) LANGUAGE plpgsql AS $$
 DECLARE
+    scheduled pg_catalog.bool := _timescaledb_functions.policy_watch(policy, job_id);
     due pg_catalog.oid[] := _timescaledb_functions.policy_due(policy, config);
     chunk pg_catalog.regclass;
     name pg_catalog.text;
@@ -18,13 +22,14 @@ DECLARE
     first_name pg_catalog.text;
     failed pg_catalog.int4 := 0;
     hurried pg_catalog.bool := false;
+    done pg_catalog.int4 := 0;
 BEGIN
     COMMIT;
     FOREACH chunk IN ARRAY due LOOP
         -- While it has a name.
         name := chunk;
         BEGIN
-            PERFORM _timescaledb_functions.policy_step(policy, config, chunk, hurried);
+            done := _timescaledb_functions.policy_step(policy, config, chunk, hurried, job_id, scheduled, done);
             hurried := false;
         EXCEPTION
             -- lock_not_available, deadlock_detected, object_in_use, serialization_failure
@@ -45,6 +50,7 @@ BEGIN
                 END IF;
         END;
         COMMIT;
+        EXIT WHEN done IS NULL;
     END LOOP;
     IF first_state IS NOT NULL THEN
         RAISE EXCEPTION '% of % chunks failed, the first with: %', failed, pg_catalog.cardinality(due), first_message
@@ -54,11 +60,11 @@ BEGIN
 END $$;
 
 CREATE PROCEDURE _timescaledb_functions.policy_compression(job_id int, config jsonb) LANGUAGE plpgsql AS $$
-BEGIN CALL _timescaledb_functions.policy_run('policy_compression', config); END $$;
+BEGIN CALL _timescaledb_functions.policy_run('policy_compression', job_id, config); END $$;
 CREATE PROCEDURE _timescaledb_functions.policy_retention(job_id int, config jsonb) LANGUAGE plpgsql AS $$
-BEGIN CALL _timescaledb_functions.policy_run('policy_retention', config); END $$;
+BEGIN CALL _timescaledb_functions.policy_run('policy_retention', job_id, config); END $$;
 CREATE PROCEDURE _timescaledb_functions.policy_reorder(job_id int, config jsonb) LANGUAGE plpgsql AS $$
-BEGIN CALL _timescaledb_functions.policy_run('policy_reorder', config); END $$;
+BEGIN CALL _timescaledb_functions.policy_run('policy_reorder', job_id, config); END $$;
 
 CREATE FUNCTION _timescaledb_functions.policy_compression_check(config jsonb)
     RETURNS void AS 'MODULE_PATHNAME', 'tsc_policy_compression_check' LANGUAGE c VOLATILE;

@@ -5,7 +5,7 @@ use pgrx::{IntoDatum, pg_sys};
 use crate::catalog::job::Job;
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::define::{self, Changes, NewJob, USER_DEFINED};
-use crate::jobs::{function, run, state, stop};
+use crate::jobs::{function, policy, run, state, stop};
 use crate::pg::fcinfo::Args;
 use crate::pg::function::FunctionName;
 use crate::pg::relation::{c_string, quote_identifier};
@@ -107,7 +107,11 @@ sql_function!(
             timezone: args.get(12),
             name: args.get(13),
         };
+        let is_told_otherwise = changes.config.is_some();
         let (job, next_start) = define::alter(id, changes)?;
+        if is_told_otherwise {
+            policy::check_altered(&job)?;
+        }
         rows.push(&row_of(&job, next_start));
         Ok(None)
     }

@@ -170,12 +170,22 @@ sql_function!(
 );
 
 sql_function!(
-    /// `_timescaledb_functions.policy_step(policy, config, chunk, hurried)`
+    /// `_timescaledb_functions.policy_watch(policy, job_id)`
+    tsc_policy_watch,
+    |args| -> bool {
+        let kind = kind_arg(args)?;
+        Ok(args.get(1).and_then(|job_id| run::is_scheduled(kind, job_id)))
+    }
+);
+
+sql_function!(
+    /// `_timescaledb_functions.policy_step(policy, config, chunk, hurried, job_id, scheduled, done)`
     tsc_policy_step,
-    |args| -> pg_sys::Datum {
+    |args| -> i32 {
         require_writable(args);
-        run::step(kind_arg(args)?, &config_arg(args)?, args.require(2, "chunk")?, args.get_or(3, false))?;
-        Ok(None)
+        let config = config_arg(args)?;
+        let job = args.get(4).zip(args.get(5)).map(|(id, was_scheduled)| run::Watched { id, was_scheduled, config: &config });
+        run::step(kind_arg(args)?, &config, args.require(2, "chunk")?, args.get_or(3, false), job, args.get_or(6, 0))
     }
 );
 

@@ -83,7 +83,7 @@ pub fn drop_chunk(relid: pg_sys::Oid) -> Result<()> {
     drop_slices(&located.hypertable, &[located.chunk])
 }
 
-/// Drops one slice, the partition `table` of a hypertable, if `goes` says so once all others are locked out: it is given the hypertable, all
+/// Drops one slice, the partition `table` of a hypertable, if `goes` says so once all others are locked out of both: it is given the hypertable, all
 /// chunks and the slice's. Returns the names of its chunks; none if the slice stays, or is gone already.
 pub fn drop_slice(
     relid: pg_sys::Oid,
@@ -94,6 +94,10 @@ pub fn drop_slice(
     lock(relid, pg_sys::AccessExclusiveLock);
     acl::require_owner(relid)?;
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
+    let chunks = list::of_hypertable(&hypertable);
+    let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(Vec::new()) };
+    // Who names a chunk does not lock the hypertable.
+    lock_slices(slice);
     let chunks = list::of_hypertable(&hypertable);
     let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(Vec::new()) };
     if !goes(&hypertable, &chunks, slice)? {
@@ -116,16 +120,21 @@ pub fn refuse_part(chunk: &Chunk, action: &str) -> Result<()> {
     .detail("New rows of its time range would have no chunk to go to."))
 }
 
+/// Locks all others out of slices. The caller holds AccessExclusiveLock on the hypertable.
+fn lock_slices(chunks: &[Chunk]) {
+    for chunk in chunks {
+        lock(chunk.table, pg_sys::AccessExclusiveLock);
+        lock(chunk.relid, pg_sys::AccessExclusiveLock);
+    }
+}
+
 /// Drops whole slices. The caller holds AccessExclusiveLock on the hypertable.
 fn drop_slices(hypertable: &Hypertable, chunks: &[Chunk]) -> Result<()> {
     let tables: Vec<pg_sys::Oid> = list::by_slice(chunks).filter_map(|slice| slice.first()).map(|chunk| chunk.table).collect();
     if tables.is_empty() {
         return Ok(());
     }
-    for chunk in chunks {
-        lock(chunk.table, pg_sys::AccessExclusiveLock);
-        lock(chunk.relid, pg_sys::AccessExclusiveLock);
-    }
+    lock_slices(chunks);
     if is_referenced(hypertable.relid)? {
         row_form::while_dropping(|| detach_all(hypertable.relid, &tables))?;
     }

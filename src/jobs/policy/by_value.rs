@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::age::Age;
 use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::{column_of, qualified_name, quote_identifier, type_name};
+use crate::pg::relation::{column_of, qualified_name, qualified_type_name, quote_identifier};
 use crate::pg::spi::{self, quote_literal};
 use crate::pg::{datetime, function, typecache};
 
@@ -34,6 +34,13 @@ pub enum Verdict {
     Delete(Vec<String>, Vec<String>),
     /// All rows go but those of these values.
     DeleteAllBut(Vec<String>),
+}
+
+impl Verdict {
+    /// True if some rows go and others stay.
+    pub fn deletes(&self) -> bool {
+        matches!(self, Self::Delete(..) | Self::DeleteAllBut(..))
+    }
 }
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
@@ -84,12 +91,12 @@ impl ByValue {
         })
     }
 
-    /// Deletes rows of a chunk, as its owner would.
+    /// Deletes rows of a chunk, as its owner would: triggers see the session's search path. The statements name all with its schema.
     pub fn delete(&self, chunk: pg_sys::Oid, verdict: &Verdict) -> Result<()> {
         let (Some(table), Some((_, type_oid))) = (qualified_name(chunk), column_of(chunk, &self.column)) else { return Ok(()) };
         let column = quote_identifier(&self.column);
         let equals = function::operator_name(typecache::equality(type_oid)?).unwrap_or_default();
-        let type_name = crate::pg::context::with_portable_text(|| type_name(type_oid));
+        let type_name = qualified_type_name(type_oid);
         let array = |values: &[String]| {
             let values: Vec<String> = values.iter().map(|value| format!("{}::{type_name}", quote_literal(value))).collect();
             format!("ARRAY[{}]", values.join(", "))
@@ -99,12 +106,12 @@ impl ByValue {
             Verdict::Delete(passed, ahead) => {
                 // Two texts may say the same value; then it lives as long as the older one.
                 let except = if ahead.is_empty() { String::new() } else { format!(" AND NOT {column} {equals} ANY ({})", array(ahead)) };
-                spi::execute(&format!("DELETE FROM ONLY {table} WHERE {column} {equals} ANY ({}){except}", array(passed)))
+                spi::call(&format!("DELETE FROM ONLY {table} WHERE {column} {equals} ANY ({}){except}", array(passed)), false)
             }
             Verdict::DeleteAllBut(values) => {
                 // Two statements, each with a condition that batches can be judged by as a whole.
-                spi::execute(&format!("DELETE FROM ONLY {table} WHERE NOT {column} {equals} ANY ({})", array(values)))?;
-                spi::execute(&format!("DELETE FROM ONLY {table} WHERE {column} IS NULL"))
+                spi::call(&format!("DELETE FROM ONLY {table} WHERE NOT {column} {equals} ANY ({})", array(values)), false)?;
+                spi::call(&format!("DELETE FROM ONLY {table} WHERE {column} IS NULL"), false)
             }
         }
     }

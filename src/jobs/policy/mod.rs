@@ -277,10 +277,12 @@ pub fn follow_columnstore(relid: pg_sys::Oid) -> Result<()> {
 pub fn follow_owner(relid: pg_sys::Oid) {
     let Some(hypertable) = cache::find(relid) else { return };
     let owner = Relation::open(relid, pg_sys::NoLock).class().relowner;
-    let policies = job::of_hypertable(hypertable.id).into_iter().filter(|job| kind_of(job).is_some() && job.owner != owner);
+    let policies = job::of_hypertable(hypertable.id).into_iter().filter(|job| kind_of(job).is_some());
     let mut moved = Vec::new();
-    for policy in policies {
-        job::lock(policy.id);
+    for found in policies {
+        job::lock(found.id);
+        // It may have been altered or removed while its lock was waited for.
+        let Some(policy) = job::find(found.id).filter(|job| job.owner != owner) else { continue };
         moved.push(policy.owner);
         job::update(&Job { owner, ..policy });
     }
@@ -299,12 +301,14 @@ pub fn follow_owner(relid: pg_sys::Oid) {
 
 /// After a column was renamed: retention by value goes on by its new name.
 pub fn rename_column(hypertable_id: i32, from: &str, to: &str) {
-    let Some(policy) = find(hypertable_id, Kind::Retention) else { return };
+    let Some(found) = find(hypertable_id, Kind::Retention) else { return };
+    job::lock(found.id);
+    // It may have been altered or removed while its lock was waited for.
+    let Some(policy) = job::find(found.id) else { return };
     let Ok(mut config) = config::parse(policy.config.as_deref()) else { return };
     let Some(Value::Object(columns)) = config.get_mut("drop_after_by") else { return };
     let Some(values) = columns.remove(from) else { return };
     columns.insert(to.to_owned(), values);
-    job::lock(policy.id);
     job::update(&Job { config: Some(Value::Object(config).to_string()), ..policy });
 }
 
@@ -313,4 +317,16 @@ pub fn check(kind: Kind, config: Option<pg_sys::Datum>) -> Result<()> {
     // SAFETY: the SQL declaration gives the argument the type jsonb.
     let text = config.map(|config| unsafe { json::text(config) });
     Config::read(kind, &config::parse(text.as_deref())?).map(drop)
+}
+
+/// After a job got another config: what the check functions can't say, which are given nothing but the config. An ERROR takes it back.
+pub fn check_altered(job: &Job) -> Result<()> {
+    let Some(kind) = kind_of(job) else { return Ok(()) };
+    let new = Config::read(kind, &config::parse(job.config.as_deref())?)?;
+    if job.hypertable_id.is_some_and(|id| id != new.hypertable.id) {
+        return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a policy cannot be given to another hypertable")
+            .detail(format!("The config of job {} names hypertable \"{}\".", job.id, relation_name(new.hypertable.relid)))
+            .hint("Leave hypertable_id in the config as it is, and add a policy to the other hypertable."));
+    }
+    check_others(&new)
 }

@@ -8,7 +8,7 @@ use pgrx::{PgLogLevel, pg_sys};
 use super::by_value::{ByValue, Verdict};
 use super::config::{self, Config, Due, Kind, Work};
 use crate::catalog::hypertable::Hypertable;
-use crate::catalog::{columnar_chunk, columnstore};
+use crate::catalog::{columnar_chunk, columnstore, job};
 use crate::chunk::list::{self, Chunk};
 use crate::chunk::window::{Asked, Window};
 use crate::chunk::{drop, place, size};
@@ -46,11 +46,10 @@ pub fn due(kind: Kind, config: &str) -> Result<Vec<pg_sys::Oid>> {
     }
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
     match work {
-        Work::Compress { due, most, recompress, .. } => {
+        Work::Compress { due, recompress, .. } => {
             let unmerged = roll_up::candidates(&hypertable);
             let chunks = in_window(&hypertable, due)?.into_iter().map(|chunk| chunk.relid);
-            let chunks = chunks.filter(|chunk| is_to_compress(*chunk, recompress) || unmerged.contains(chunk));
-            Ok(chunks.take(most.unwrap_or(usize::MAX)).collect())
+            Ok(chunks.filter(|chunk| is_to_compress(*chunk, recompress) || unmerged.contains(chunk)).collect())
         }
         Work::Drop { due, size, by } => slices_to_drop(&hypertable, due, size, by.as_ref()),
         Work::Reorder { index } => chunks_to_reorder(&hypertable, index),
@@ -92,7 +91,8 @@ fn slices_to_drop(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Opt
     }
     let chunks = list::of_hypertable(hypertable);
     let aged = if by.is_none() { in_window(hypertable, due)? } else { Vec::new() };
-    let sizes = limit.map(|_| sizes(hypertable)).transpose()?.unwrap_or_default();
+    let sizes: HashMap<pg_sys::Oid, i64> =
+        limit.iter().flat_map(|_| chunks.iter().map(|chunk| (chunk.relid, size_of(chunk.relid)))).collect();
     let mut excess = limit.map_or(0, |limit| sizes.values().sum::<i64>() - limit);
     let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
     let mut found = Vec::new();
@@ -111,10 +111,6 @@ fn slices_to_drop(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Opt
     Ok(found)
 }
 
-fn sizes(hypertable: &Hypertable) -> Result<HashMap<pg_sys::Oid, i64>> {
-    Ok(size::of_chunks(hypertable.relid)?.unwrap_or_default().into_iter().map(|(chunk, size)| (chunk.relid, size.total)).collect())
-}
-
 fn chunks_to_reorder(hypertable: &Hypertable, index: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
     let chunks = list::of_hypertable(hypertable);
     let slices: Vec<&[Chunk]> = list::by_slice(&chunks).collect();
@@ -129,9 +125,37 @@ fn is_to_reorder(chunk: pg_sys::Oid, root: pg_sys::Oid, index: pg_sys::Oid) -> b
         && place::chunk_index(chunk, root, index).is_ok_and(|index| !place::is_clustered(index))
 }
 
+/// The job that a run is for, as it was when the run began.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// Its id.
+    pub id: i32,
+    /// What the run was told to do.
+    pub config: &'a str,
+    /// False: it was started by hand, or with `run_job`, while it was paused.
+    pub was_scheduled: bool,
+}
+
+impl Watched<'_> {
+    /// False once the job is gone, paused, or told to do something else.
+    fn is_as_it_was(self) -> bool {
+        job::find(self.id).is_some_and(|job| job.config.as_deref() == Some(self.config) && (job.scheduled || !self.was_scheduled))
+    }
+}
+
+/// Whether the job of a policy's run is scheduled; None if there is no such job: somebody calls the policy by hand.
+pub fn is_scheduled(kind: Kind, job_id: i32) -> Option<bool> {
+    job::find(job_id).filter(|job| super::kind_of(job) == Some(kind)).map(|job| job.scheduled)
+}
+
 /// Takes up one chunk that was due a moment ago. Waits no longer than a moment for a lock, since others wait behind it; `hurried`: hardly
-/// at all.
-pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Result<()> {
+/// at all. Returns how many chunks the run has moved to the columnstore, of which `done` before; None if it is to end.
+pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool, job: Option<Watched>, done: i32) -> Result<Option<i32>> {
+    let goes_on = || job.is_none_or(Watched::is_as_it_was);
+    if !goes_on() {
+        note_end(kind);
+        return Ok(None);
+    }
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
     let name = relation_name(relid);
     process::show_progress(&match kind {
@@ -141,35 +165,50 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool) -> Resu
     });
     limit_waiting(hurried);
     match work {
-        Work::Compress { due, recompress, verbose, .. } => {
+        Work::Compress { due, most, recompress, verbose } => {
+            if most.is_some_and(|most| done as usize >= most) {
+                return Ok(None);
+            }
             // Settings that nobody gave are chosen by the hypertable's indexes. Who drops a table locks it before its chunks.
             if columnstore::find(hypertable.id).is_some_and(|said| said.segmentby.is_none() || said.orderby.is_none()) {
                 partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
             }
             // It may be dropped while its lock is waited for.
             let is_due = || is_in_window(&hypertable, due, relid);
-            if !is_due()? || !lock_chunk(&hypertable, relid, pg_sys::ExclusiveLock) || !is_due()? {
-                return Ok(());
+            if !is_due()? || !lock_chunk(&hypertable, relid, pg_sys::ExclusiveLock) || !goes_on() || !is_due()? {
+                return Ok(Some(done));
             }
-            if !is_to_compress(relid, recompress) {
-                return roll_up::run(relid).map(|_| ());
+            let is_to_compress = is_to_compress(relid, recompress);
+            if is_to_compress {
+                if verbose {
+                    Error::new(SqlState("00000"), format!("moving chunk \"{}\" to the columnstore", relation_name(relid)))
+                        .report(PgLogLevel::LOG);
+                }
+                compress::compress(relid, true, false)?;
             }
-            if verbose {
-                Error::new(SqlState("00000"), format!("moving chunk \"{}\" to the columnstore", relation_name(relid)))
-                    .report(PgLogLevel::LOG);
-            }
-            compress::compress(relid, true, false)?;
-            roll_up::run(relid).map(|_| ())
+            roll_up::run(relid)?;
+            return Ok(Some(done + i32::from(is_to_compress)));
         }
-        Work::Drop { due, size, by } => drop_step(&hypertable, due, size, by.as_ref(), relid),
+        Work::Drop { due, size, by } => drop_step(&hypertable, due, size, by.as_ref(), relid, &goes_on)?,
         Work::Reorder { index } => {
             let is_due = || is_to_reorder(relid, hypertable.relid, index);
-            if is_chunk_of(&hypertable, relid) && is_due() && lock_chunk(&hypertable, relid, pg_sys::AccessExclusiveLock) && is_due() {
+            if is_chunk_of(&hypertable, relid)
+                && is_due()
+                && lock_chunk(&hypertable, relid, pg_sys::AccessExclusiveLock)
+                && goes_on()
+                && is_due()
+            {
                 place::reorder(relid, Some(index), false)?;
             }
-            Ok(())
         }
     }
+    Ok(Some(done))
+}
+
+fn note_end(kind: Kind) {
+    Error::new(SqlState("00000"), format!("the run of the {} policy ends early", kind.noun()))
+        .detail("Its job was changed, paused or deleted meanwhile.")
+        .report(PgLogLevel::NOTICE);
 }
 
 fn is_chunk_of(hypertable: &Hypertable, relid: pg_sys::Oid) -> bool {
@@ -196,43 +235,50 @@ fn limit_waiting(hurried: bool) {
     }
 }
 
-fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&ByValue>, table: pg_sys::Oid) -> Result<()> {
+fn drop_step(
+    hypertable: &Hypertable,
+    due: Due,
+    limit: Option<i64>,
+    by: Option<&ByValue>,
+    table: pg_sys::Oid,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<()> {
     let chunks = list::of_hypertable(hypertable);
     let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(()) };
-    // Before the lock: it takes a while to look at all chunks.
-    let too_large = match limit {
-        Some(limit) => sizes(hypertable)?.values().sum::<i64>() > limit,
-        None => false,
-    };
+    // A first look, without locks: nobody is held up for a slice that stays.
+    let too_large = is_too_large(&chunks, limit);
     let verdict = verdict(hypertable, due, by, &slice[0])?;
-    let deletes = matches!(verdict, Verdict::Delete(..) | Verdict::DeleteAllBut(..));
-    let emptied = deletes && slice.iter().all(|chunk| size::is_empty(chunk.relid));
+    let emptied = verdict.deletes() && slice.iter().all(|chunk| size::is_empty(chunk.relid));
     let mut aged = by.is_none();
     for chunk in slice {
         aged = aged && is_in_window(hypertable, due, chunk.relid)?;
     }
     if !too_large && !emptied && !aged && verdict != Verdict::Drop {
-        return match by.filter(|_| deletes) {
+        return match by.filter(|_| verdict.deletes()) {
             Some(by) => {
                 // PostgreSQL reads the bound of a partition from its parent, which is to be locked first.
                 partition_change::lock(hypertable.relid, pg_sys::AccessShareLock);
-                let there = slice.iter().filter(|chunk| lock_chunk(hypertable, chunk.relid, pg_sys::RowExclusiveLock));
-                there.into_iter().try_for_each(|chunk| by.delete(chunk.relid, &verdict))
+                slice.iter().try_for_each(|chunk| delete_step(hypertable, due, by, chunk.relid, goes_on))
             }
             None => Ok(()),
         };
     }
     let relid = hypertable.relid;
-    // The chunk may have been merged with another one, or the table may have changed hands, while the lock was waited for.
+    // While the locks were waited for, the slice may have been merged with another one, rows may have come, and others may have dropped
+    // slices: what is to be dropped is judged by what is there now.
     let names = drop::drop_slice(relid, table, |hypertable, all, slice| {
+        if !goes_on() {
+            return Ok(false);
+        }
         let is_youngest = all.last().is_none_or(|last| last.table == table);
         let is_oldest = all.first().is_some_and(|first| first.table == table);
+        let verdict = self::verdict(hypertable, due, by, &slice[0])?;
         let aged = match by {
-            Some(by) => by.verdict(hypertable, due.after, end_of(hypertable, &slice[0]))? == Verdict::Drop,
+            Some(_) => verdict == Verdict::Drop,
             None => in_window(hypertable, due)?.iter().any(|chunk| chunk.table == table),
         };
-        let empty = emptied && !is_youngest && slice.iter().all(|chunk| size::is_empty(chunk.relid));
-        Ok(aged || empty || (too_large && is_oldest && !is_youngest))
+        let is_empty = || verdict.deletes() && slice.iter().all(|chunk| size::is_empty(chunk.relid));
+        Ok(aged || (emptied && !is_youngest && is_empty()) || (too_large && is_oldest && !is_youngest && is_too_large(all, limit)))
     })?;
     if !names.is_empty() {
         Error::new(
@@ -242,4 +288,26 @@ fn drop_step(hypertable: &Hypertable, due: Due, limit: Option<i64>, by: Option<&
         .report(PgLogLevel::LOG);
     }
     Ok(())
+}
+
+/// Deletes rows of a chunk by what it is once it is locked: it may have become a longer one while the lock was waited for. The caller has
+/// locked the hypertable, so that it stays what it is.
+fn delete_step(hypertable: &Hypertable, due: Due, by: &ByValue, relid: pg_sys::Oid, goes_on: &dyn Fn() -> bool) -> Result<()> {
+    partition_change::lock(relid, pg_sys::RowExclusiveLock);
+    if !goes_on() {
+        return Ok(());
+    }
+    let Some(located) = list::find(relid).filter(|located| located.hypertable.id == hypertable.id) else { return Ok(()) };
+    by.delete(relid, &verdict(&located.hypertable, due, Some(by), &located.chunk)?)
+}
+
+fn is_too_large(chunks: &[Chunk], limit: Option<i64>) -> bool {
+    limit.is_some_and(|limit| chunks.iter().map(|chunk| size_of(chunk.relid)).sum::<i64>() > limit)
+}
+
+/// The bytes of a chunk and its batches. What somebody has locked counts nothing: rather too little is dropped than too much, and nobody is
+/// waited for.
+fn size_of(chunk: pg_sys::Oid) -> i64 {
+    let batches = columnar_chunk::find(chunk).and_then(|part| table_size::total(part.batches));
+    table_size::total(chunk).unwrap_or(0) + batches.unwrap_or(0)
 }

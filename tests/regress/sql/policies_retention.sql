@@ -129,6 +129,38 @@ INSERT INTO numbered SELECT n, n % 3 FROM generate_series(0, 1199) AS n;
 SELECT add_retention_policy('numbered', drop_after_by => '{"tenant": {"1": 100, "01": 1000, "2": 300}}') AS by_number \gset
 CALL run_job(:by_number);
 SELECT tenant, min(n), count(*) FROM numbered GROUP BY 1 ORDER BY 1;
+-- Triggers see the session's search path, as with any DELETE.
+CREATE TABLE gone (n bigint, tenant int);
+CREATE FUNCTION note_gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO gone VALUES (OLD.n, OLD.tenant); RETURN OLD; END $$;
+CREATE TRIGGER note_gone BEFORE DELETE ON numbered FOR EACH ROW EXECUTE FUNCTION note_gone();
+UPDATE clock SET n = 1300;
+CALL run_job(:by_number);
+SELECT tenant, min(n), max(n), count(*) FROM gone GROUP BY 1 ORDER BY 1;
+-- A value is not cut off, and no type of the user's takes the place of PostgreSQL's.
+CREATE TABLE padded (n bigint NOT NULL, tenant char(3));
+SELECT create_hypertable('padded', 'n', chunk_time_interval => 100);
+SELECT set_integer_now_func('padded', 'n_now');
+INSERT INTO padded SELECT n, tenant FROM generate_series(0, 99) AS n, unnest('{A, ABC}'::text[]) AS tenant;
+SELECT add_retention_policy('padded', drop_after_by => '{"tenant": {"ABC": 100}}') AS by_padded \gset
+CREATE DOMAIN bpchar AS text CHECK (value = 'none');
+SET search_path = public, pg_catalog;
+CALL run_job(:by_padded);
+RESET search_path;
+DROP DOMAIN public.bpchar;
+SELECT tenant, count(*) FROM padded GROUP BY 1 ORDER BY 1;
+-- A policy that is altered: it stays with its hypertable, and is compared with the others as when it is added.
+SELECT alter_job(:by_padded, config => jsonb_build_object('hypertable_id', id, 'drop_after', 100))
+FROM _timescaledb_catalog.hypertable WHERE table_name = 'numbered';
+\echo :SQLSTATE
+ALTER TABLE padded SET (timescaledb.compress);
+SELECT add_compression_policy('padded', 500) AS compression \gset
+SELECT alter_job(job_id, config => config || '{"drop_after": 499}') FROM timescaledb_information.jobs WHERE job_id = :by_padded;
+\echo :SQLSTATE
+SELECT (alter_job(job_id, config => config || '{"drop_after": 500}')).config -> 'drop_after' AS drop_after
+FROM timescaledb_information.jobs WHERE job_id = :by_padded;
+SELECT alter_job(job_id, config => config || '{"compress_after": 501}') FROM timescaledb_information.jobs WHERE job_id = :compression;
+\echo :SQLSTATE
+SELECT proc_name, config - 'hypertable_id' AS config FROM timescaledb_information.jobs WHERE job_id IN (:by_padded, :compression) ORDER BY 1;
 
 SELECT remove_retention_policy('numbered');
 \echo :SQLSTATE
