@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 
-use super::report::Reports;
+use super::report::{self, Reports};
 use super::state::{self, Kind, Outcome, Phase, Refusal, Slot, Ticket, Wanted};
 use crate::pg::database::{self, Database};
 use crate::pg::guard::boundary;
@@ -47,6 +47,7 @@ pub unsafe extern "C-unwind" fn main(_argument: pg_sys::Datum) {
         boundary(|| {
             process::begin(at_exit);
             process::connect_to_none();
+            report::set_log_level();
             process::set_option(c"application_name", "timescale_compat launcher", false);
             state::attach_launcher();
             Launcher::default().run();

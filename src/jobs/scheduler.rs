@@ -57,6 +57,7 @@ fn work(ticket: Ticket) {
     process::begin(at_exit);
     let Some(slot) = state::attach(ticket) else { return };
     process::connect(slot.database, None);
+    report::set_log_level();
     process::set_option(c"application_name", "timescale_compat scheduler", false);
     let outcome = Scheduler::new(ticket, slot.database).run();
     state::update(ticket, |slot| slot.outcome = outcome);
@@ -100,6 +101,17 @@ struct Look {
     again: i64,
     /// What it waits for, for `pg_stat_activity`.
     next: Option<String>,
+}
+
+/// How a run ended that nobody is at and that nobody could record.
+fn left_without_end(stat: &JobStat) -> End {
+    let failure =
+        |sqlstate: &str, message: &str| Failure { sqlstate: sqlstate.to_owned(), message: message.to_owned(), ..Failure::default() };
+    if stat.last_start.is_some_and(state::ended_by_shutdown) {
+        End::Stopped(failure("57P01", "the server was shut down before the job was done"))
+    } else {
+        End::Crash(failure("58000", "job crash detected, see server logs"))
+    }
 }
 
 impl Scheduler {
@@ -267,12 +279,8 @@ impl Scheduler {
                     continue;
                 }
                 let settled = if stat.is_unfinished() {
-                    let crash = Failure {
-                        sqlstate: "58000".to_owned(),
-                        message: "job crash detected, see server logs".to_owned(),
-                        ..Failure::default()
-                    };
-                    xact::attempt(|| record::finish_other(id, None, &End::Crash(crash)))
+                    let end = left_without_end(stat);
+                    xact::attempt(|| record::finish_other(id, None, &end))
                 } else if stat.last_finish.is_some_and(|finish| finish > now.saturating_add(CLOCK_STEP)) {
                     xact::attempt(|| record::heed_clock(id))
                 } else {

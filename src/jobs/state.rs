@@ -35,6 +35,8 @@ pub struct Head {
     suspect_count: usize,
     /// More than there is room for.
     all_suspect: bool,
+    /// The server before this one was shut down in order: runs that it left without end did not crash.
+    was_shut_down: bool,
 }
 
 // SAFETY: numbers, enums with a variant 0, and null pointers.
@@ -55,6 +57,13 @@ pub fn request() {
 /// Makes it: in `shmem_startup_hook`.
 pub fn make() {
     STATE.make();
+    let was_shut_down = process::was_shut_down();
+    STATE.with(|head, _| head.was_shut_down = was_shut_down);
+}
+
+/// Whether a run that began then and has no end was ended by a shutdown of the server.
+pub fn ended_by_shutdown(begun: i64) -> bool {
+    begun < process::server_start() && STATE.with(|head, _| head.was_shut_down).unwrap_or(false)
 }
 
 /// A slot, and whose it is.

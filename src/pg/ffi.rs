@@ -426,6 +426,7 @@ postgres! {
     fn get_call_result_type(fcinfo: FunctionCallInfo, resultTypeId: *mut Oid, resultTupleDesc: *mut TupleDesc) -> TypeFuncClass::Type;
     fn get_collation_oid(collname: *mut List, missing_ok: bool) -> Oid;
     fn get_commutator(opno: Oid) -> Oid;
+    fn get_controlfile(directory: *const c_char, crc_ok_p: *mut bool) -> *mut ControlFileData;
     fn get_database_name(dbid: Oid) -> *mut c_char;
     fn get_database_oid(dbname: *const c_char, missing_ok: bool) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
