@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
 static DEFAULT_CHUNK_TIME_INTERVAL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ENABLE_CHUNKWISE_AGGREGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -16,10 +16,40 @@ static ENABLE_NOW_CONSTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_OPTIMIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_QUAL_PROPAGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
 static BGW_LAUNCHER_POLL_TIME: GucSetting<i32> = GucSetting::<i32>::new(60_000);
+static BGW_LOG_LEVEL: GucSetting<LogLevel> = GucSetting::<LogLevel>::new(LogLevel::Warning);
 static ENABLE_JOB_EXECUTION_LOGGING: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_BACKGROUND_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(16);
 static RESTORING: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_TUPLES_DECOMPRESSED_PER_DML_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(100_000);
+
+/// What a process logs; the names are those of `log_min_messages`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+enum LogLevel {
+    #[name = c"debug5"]
+    Debug5,
+    #[name = c"debug4"]
+    Debug4,
+    #[name = c"debug3"]
+    Debug3,
+    #[name = c"debug2"]
+    Debug2,
+    #[name = c"debug1"]
+    Debug1,
+    #[name = c"info"]
+    Info,
+    #[name = c"notice"]
+    Notice,
+    #[name = c"warning"]
+    Warning,
+    #[name = c"error"]
+    Error,
+    #[name = c"log"]
+    Log,
+    #[name = c"fatal"]
+    Fatal,
+    #[name = c"panic"]
+    Panic,
+}
 
 /// Defines the settings; once, from `_PG_init`.
 pub fn init() {
@@ -126,6 +156,14 @@ pub fn init() {
 
 /// Settings of jobs and the processes that run them.
 fn define_jobs() {
+    GucRegistry::define_enum_guc(
+        c"timescaledb.bgw_log_level",
+        c"What jobs and the processes that run them write to the server's log",
+        c"In place of log_min_messages, unless it is warning.",
+        &BGW_LOG_LEVEL,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         c"timescaledb.bgw_launcher_poll_time",
         c"Longest time between two looks at which databases there are",
@@ -162,6 +200,24 @@ fn define_jobs() {
         GucContext::Userset,
         GucFlags::default(),
     );
+}
+
+/// The value of `log_min_messages` that background workers take on; None: the server's.
+pub fn bgw_log_level() -> Option<&'static str> {
+    Some(match BGW_LOG_LEVEL.get() {
+        LogLevel::Debug5 => "debug5",
+        LogLevel::Debug4 => "debug4",
+        LogLevel::Debug3 => "debug3",
+        LogLevel::Debug2 => "debug2",
+        LogLevel::Debug1 => "debug1",
+        LogLevel::Info => "info",
+        LogLevel::Notice => "notice",
+        LogLevel::Warning => return None,
+        LogLevel::Error => "error",
+        LogLevel::Log => "log",
+        LogLevel::Fatal => "fatal",
+        LogLevel::Panic => "panic",
+    })
 }
 
 /// The longest time in milliseconds between two looks of the launcher.

@@ -126,24 +126,30 @@ pub fn insert(job: &Job) {
     let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     table.insert(&to_values(job));
     table::command_counter_increment();
-    need_owner(job.owner);
+    // Who adds jobs does not wait for one another: at worst the role is noted twice.
+    let table = table::oid(TABLE.name).unwrap_or(pg_sys::InvalidOid);
+    role::lock(job.owner, pg_sys::RowExclusiveLock);
+    if count_of(job.owner) == 1 {
+        role::depend(table, job.owner, true);
+        table::command_counter_increment();
+    }
 }
 
-/// Sees to it that a role can't be dropped while it owns jobs, and can when it owns none. The jobs that there are come from the caller's
-/// transaction: of two that each remove one of a role's last two jobs none frees the role. `DROP OWNED` does.
+fn count_of(owner: pg_sys::Oid) -> usize {
+    all().iter().filter(|job| job.owner == owner).count()
+}
+
+/// Sees to it that a role can't be dropped while it owns jobs, and can when it owns none. Until the transaction ends nobody else
+/// adds or removes jobs of the role's: what is counted here holds.
 pub fn need_owner(owner: pg_sys::Oid) {
     let Some(table) = table::oid(TABLE.name) else { return };
-    let owned = all().iter().filter(|job| job.owner == owner).count();
-    match owned {
-        0 => role::depend(table, owner, false),
-        1 => {
-            role::depend(table, owner, false);
-            table::command_counter_increment();
-            role::depend(table, owner, true);
-        }
-        _ => return,
-    }
+    role::lock(owner, pg_sys::ShareRowExclusiveLock);
+    role::depend(table, owner, false);
     table::command_counter_increment();
+    if count_of(owner) > 0 {
+        role::depend(table, owner, true);
+        table::command_counter_increment();
+    }
 }
 
 /// Replaces a job, whose row the caller has locked (`lock`).

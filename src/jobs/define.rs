@@ -12,7 +12,7 @@ use crate::catalog::job_stat::{self, JobStat};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::datetime::{self, NamedZone};
 use crate::pg::function::FunctionName;
-use crate::pg::{guard, role, table};
+use crate::pg::{guard, role, table, xact};
 
 /// The longest name that a job can have, in bytes.
 const LONGEST_NAME: usize = pg_sys::NAMEDATALEN as usize - 1;
@@ -74,10 +74,20 @@ impl NewJob {
     }
 }
 
-/// The clocks and the schedule of a job.
-pub fn schedule_of(job: &Job) -> (NamedZone, Schedule) {
+/// When a job is due next, as `choose` says by its schedule and the clocks of its time zone. A zone that is not there any more, or has no
+/// time for an instant at the end of the calendar, must neither stop a job nor keep a table of jobs from being restored: UTC stands in.
+pub fn next_start(job: &Job, choose: impl Fn(&NamedZone, &Schedule) -> i64) -> i64 {
     let slots_from = job.initial_start.filter(|_| job.fixed_schedule);
-    (NamedZone::new(job.timezone.as_deref()), Schedule { interval: job.schedule_interval, slots_from, retry_period: job.retry_period })
+    let schedule = Schedule { interval: job.schedule_interval, slots_from, retry_period: job.retry_period };
+    let utc = NamedZone::new(None);
+    let Some(zone) = job.timezone.as_deref() else { return choose(&utc, &schedule) };
+    xact::attempt(|| choose(&NamedZone::new(Some(zone)), &schedule)).unwrap_or_else(|caught| {
+        Error::new(SqlState("01000"), format!("the next start of job {} is computed in UTC instead of time zone \"{zone}\"", job.id))
+            .detail(caught.message)
+            .hint(format!("Use SELECT alter_job({}, timezone => ...) to give the job another time zone.", job.id))
+            .report(pgrx::PgLogLevel::WARNING);
+        choose(&utc, &schedule)
+    })
 }
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
@@ -111,8 +121,16 @@ fn validate(job: &Job) -> Result<()> {
     if job.initial_start == Some(i64::MIN) {
         return Err(invalid("initial_start must not be -infinity"));
     }
-    // A name that PostgreSQL does not know is its error.
+    Ok(())
+}
+
+/// A name that PostgreSQL does not know is its error.
+fn require_zone(job: &Job) {
     NamedZone::new(job.timezone.as_deref()).to_local(0);
+}
+
+/// Asked when a job is to run, not when it is taken off the schedule.
+fn require_login(job: &Job) -> Result<()> {
     match role::can_login(job.owner) {
         Some(true) => Ok(()),
         _ => Err(Error::new(
@@ -146,6 +164,8 @@ pub fn add(new: NewJob) -> Result<i32> {
         timezone: new.timezone,
     };
     validate(&job)?;
+    require_zone(&job);
+    require_login(&job)?;
     function::check_config(&job)?;
     job::insert(&job);
     job_stat::put(&JobStat::new(id, job.initial_start.unwrap_or(now)));
@@ -227,11 +247,22 @@ pub fn alter(id: i32, changes: Changes) -> Result<(Job, i64)> {
         job.initial_start = Some(now);
     }
     validate(&job)?;
+    if job.timezone != old.timezone {
+        require_zone(&job);
+    }
+    let scheduled_anew = job.scheduled && !old.scheduled;
+    if scheduled_anew {
+        require_login(&job)?;
+    }
     if checked {
         function::check_config(&job)?;
     }
     job::update(&job);
     let mut stat = job_stat::find(id).unwrap_or_else(|| JobStat::new(id, job.initial_start.unwrap_or(now)));
+    if scheduled_anew {
+        // Its failures were what took it off: it has its retries again.
+        (stat.consecutive_failures, stat.consecutive_crashes) = (0, 0);
+    }
     stat.next_start = changes.next_start.unwrap_or_else(|| due_after_change(&old, &job, &stat, now));
     job_stat::put(&stat);
     wake::at_commit();
@@ -244,14 +275,15 @@ fn due_after_change(old: &Job, new: &Job, stat: &JobStat, now: i64) -> i64 {
     if plan(old) == plan(new) {
         return stat.next_start;
     }
-    let (clock, schedule) = schedule_of(new);
     match (stat.last_finish, new.initial_start) {
         // What is due at once stays so.
         (None, None) => stat.next_start.min(now),
         (None, Some(start)) if start != old.initial_start.unwrap_or(stat.next_start) => start,
         (None, Some(_)) => stat.next_start,
-        (Some(finish), _) if !new.fixed_schedule => schedule.after_success(&clock, finish),
-        (Some(_), _) => schedule.after_success(&clock, now),
+        (Some(finish), _) => {
+            let from = if new.fixed_schedule { now } else { finish };
+            next_start(new, |clock, schedule| schedule.after_success(clock, from))
+        }
     }
 }
 
@@ -299,7 +331,7 @@ pub fn reassign(roles: &[pg_sys::Oid], new: pg_sys::Oid) -> Result<()> {
         if !role::has_privileges_of(new) {
             return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, "permission denied to reassign objects"));
         }
-        validate(&job)?;
+        require_login(&job)?;
         // A run that is under way must not end as another role's.
         stop::stop_job(job.id);
         job::update(&job);
@@ -314,12 +346,13 @@ pub fn reassign(roles: &[pg_sys::Oid], new: pg_sys::Oid) -> Result<()> {
 pub fn reconcile() {
     // A trigger sees what its statement did.
     table::command_counter_increment();
-    let (jobs, stats) = (job::all(), job_stat::all());
+    // In this order: of a job that comes meanwhile neither is seen, or the job alone.
+    let stats = job_stat::all();
+    let jobs = job::all();
     let now = datetime::now();
-    for job in jobs.iter().filter(|job| stats.iter().all(|stat| stat.job_id != job.id)) {
-        let (clock, schedule) = schedule_of(job);
+    for job in jobs.iter().filter(|job| stats.iter().all(|stat| stat.job_id != job.id) && job_stat::find(job.id).is_none()) {
         let soonest = now.saturating_add(if job.id >= 1000 { SOONEST_AFTER_RESTORE } else { 0 });
-        job_stat::put(&JobStat::new(job.id, schedule.after_success(&clock, soonest)));
+        job_stat::put(&JobStat::new(job.id, next_start(job, |clock, schedule| schedule.after_success(clock, soonest))));
     }
     for stat in stats.iter().filter(|stat| jobs.iter().all(|job| job.id != stat.job_id)) {
         job_stat::delete(stat.job_id);

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::function::{self, Function, FunctionName};
 use crate::pg::relation::quote_identifier;
 use crate::pg::spi::quote_literal;
-use crate::pg::{acl, call, json};
+use crate::pg::{acl, call, context, json};
 
 const RUN: [pg_sys::Oid; 2] = [pg_sys::INT4OID, pg_sys::JSONBOID];
 const CHECK: [pg_sys::Oid; 1] = [pg_sys::JSONBOID];
@@ -39,13 +39,16 @@ pub fn for_check(oid: pg_sys::Oid) -> Result<FunctionName> {
     Ok(describe(oid, &CHECK, "config jsonb")?.name)
 }
 
-/// Has a job's check function, if it has one, look at its config: an ERROR of that function's refuses it.
+/// Has a job's check function, if it has one, look at its config: an ERROR of that function's refuses it. It is run as
+/// the job's owner, whose choice it is: whoever alters somebody's job must not lend that role his own privileges.
 pub fn check_config(job: &Job) -> Result<()> {
     let Some(name) = &job.check else { return Ok(()) };
     let oid = function::find_routine(name, &CHECK).ok_or_else(|| missing(name, "jsonb"))?;
-    acl::require_execute(oid)?;
-    call::call_for_effect(oid, job.config.as_deref().map(json::datum));
-    Ok(())
+    context::as_owner(job.owner, || {
+        acl::require_execute(oid)?;
+        call::call_for_effect(oid, job.config.as_deref().map(json::datum));
+        Ok(())
+    })
 }
 
 fn missing(name: &FunctionName, arguments: &str) -> Error {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 
-use super::report::Reports;
+use super::report::{self, Reports};
 use super::state::{self, Kind, Outcome, Phase, Refusal, Slot, Ticket, Wanted};
 use crate::pg::database::{self, Database};
 use crate::pg::guard::boundary;
@@ -21,6 +21,9 @@ const SECOND: i64 = 1_000_000;
 const SOUND_LIFE: i64 = 60 * SECOND;
 /// The pause before another try grows to so much.
 const LONGEST_PAUSE: i64 = 60 * SECOND;
+/// What is left of a job in a database where no scheduler looks after it is freed after so long. A scheduler that comes later finds a run
+/// without end.
+const FORGOTTEN: i64 = 600 * SECOND;
 /// Seconds after which the postmaster starts the launcher again, should it fail.
 const RESTART: c_int = 5;
 
@@ -44,6 +47,7 @@ pub unsafe extern "C-unwind" fn main(_argument: pg_sys::Datum) {
         boundary(|| {
             process::begin(at_exit);
             process::connect_to_none();
+            report::set_log_level();
             process::set_option(c"application_name", "timescale_compat launcher", false);
             state::attach_launcher();
             Launcher::default().run();
@@ -86,7 +90,7 @@ impl Launcher {
             Self::stop_where_unused(&databases);
             let again = self.start(&databases);
             let poll = i64::try_from(crate::guc::bgw_launcher_poll_time()).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
-            let pause = (again - datetime::now()).clamp(0, poll);
+            let pause = again.saturating_sub(datetime::steady()).clamp(0, poll);
             process::show_activity(false, "waiting for databases");
             process::sleep(Duration::from_micros(pause.unsigned_abs()));
         }
@@ -96,7 +100,7 @@ impl Launcher {
     fn reap(&mut self, databases: &[Database]) {
         let slots = state::slots_of(None);
         self.starting.retain(|ticket, _| slots.iter().any(|(other, _)| other == ticket));
-        for (ticket, slot) in slots {
+        for (ticket, slot) in slots.iter().copied() {
             let ended = match (slot.kind, slot.phase) {
                 (Kind::Scheduler, Phase::Ended) => true,
                 (Kind::Scheduler, Phase::Starting) => {
@@ -105,7 +109,11 @@ impl Launcher {
                 }
                 (_, phase) => {
                     let known = databases.iter().any(|database| database.oid == slot.database);
-                    phase == Phase::Ended && (!known || self.without.contains(&slot.database))
+                    let is_forgotten = || {
+                        let is_scheduler = |other: &Slot| other.kind == Kind::Scheduler && other.database == slot.database;
+                        datetime::steady() - slot.since > FORGOTTEN && !slots.iter().any(|(_, other)| is_scheduler(other))
+                    };
+                    phase == Phase::Ended && (!known || self.without.contains(&slot.database) || is_forgotten())
                 }
             };
             if ended {
@@ -122,6 +130,10 @@ impl Launcher {
 
     fn note_end(&mut self, slot: &Slot) {
         match slot.outcome {
+            // Something changed there after it had looked.
+            Outcome::NoExtension if slot.jobs_changed => {
+                self.failures.remove(&slot.database);
+            }
             Outcome::NoExtension => {
                 self.without.insert(slot.database);
                 self.failures.remove(&slot.database);
@@ -130,9 +142,10 @@ impl Launcher {
                 self.failures.remove(&slot.database);
             }
             _ => {
-                let now = datetime::now();
+                let now = datetime::steady();
+                let lived = datetime::now() - slot.asked_at;
                 let known = self.failures.entry(slot.database).or_default();
-                known.count = if now - slot.asked_at > SOUND_LIFE { 1 } else { known.count.saturating_add(1) };
+                known.count = if lived > SOUND_LIFE { 1 } else { known.count.saturating_add(1) };
                 let pause = (SECOND / 4).saturating_mul(1 << known.count.min(10)).min(LONGEST_PAUSE);
                 known.not_before = if known.count > 1 { now.saturating_add(pause) } else { now };
             }
@@ -153,7 +166,7 @@ impl Launcher {
 
     /// Starts the schedulers that are missing. Returns when to look again.
     fn start(&mut self, databases: &[Database]) -> i64 {
-        let now = datetime::now();
+        let now = datetime::steady();
         let (mut again, mut full) = (i64::MAX, false);
         let wanted = databases.iter().filter(|database| database.is_used && !self.without.contains(&database.oid));
         for database in wanted.cloned().collect::<Vec<_>>() {
@@ -163,7 +176,9 @@ impl Launcher {
                 continue;
             }
             let none = pg_sys::InvalidOid;
-            let request = Wanted { kind: Kind::Scheduler, database: database.oid, role: none, job_id: 0, table: none, due: now, now };
+            let wall = datetime::now();
+            let request =
+                Wanted { kind: Kind::Scheduler, database: database.oid, role: none, job_id: 0, table: none, due: wall, now: wall };
             match state::reserve(request) {
                 Ok(ticket) => again = again.min(self.start_scheduler(&database, ticket, now)),
                 Err(Refusal::Full) => full = true,

@@ -9,6 +9,7 @@ mod report;
 pub mod run;
 pub mod schedule;
 mod scheduler;
+mod slot;
 pub mod state;
 pub mod stop;
 pub mod wake;

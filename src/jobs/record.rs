@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use super::define::schedule_of;
+use super::define::next_start;
 use crate::catalog::job::{self, Job, Tables};
 use crate::catalog::job_history::{self, Failure, Run};
 use crate::catalog::job_stat::{self, JobStat};
 use crate::error::{Error, SqlState};
+use crate::pg::guard::{self, Caught};
 use crate::pg::{datetime, process, xact};
 
 /// Between two tries to get a lock.
@@ -27,6 +28,25 @@ pub fn transaction<T>(f: impl Fn() -> T) -> Option<T> {
             None => process::sleep(MOMENT),
         }
     }
+}
+
+/// The same where an error concerns one job only: it is rolled back and said, and the others go on.
+pub fn attempt<T>(id: i32, f: impl Fn() -> T) -> Result<Option<T>, ()> {
+    guard::attempt(|| Ok(transaction(&f))).map_err(|caught| {
+        xact::abort();
+        warn(id, caught);
+    })
+}
+
+/// Says that something could not be recorded of a job.
+pub fn warn(id: i32, caught: Caught) {
+    let Caught { sqlstate, message, hint, .. } = caught;
+    let mut warning = Error::new(SqlState("01000"), format!("the run of job {id} could not be recorded: {message}"));
+    warning = warning.detail(format!("SQLSTATE {sqlstate}."));
+    if let Some(hint) = hint {
+        warning = warning.hint(hint);
+    }
+    warning.report(pgrx::PgLogLevel::WARNING);
 }
 
 /// A run that has begun.
@@ -133,11 +153,29 @@ pub fn refuse(id: i32, failure: Failure) -> bool {
     true
 }
 
+/// Closes a run whose end could not be recorded as it should, with no more than that it failed. False if somebody is changing the job.
+pub fn close(id: i32, next_start: i64) -> bool {
+    if !job::try_lock(id) {
+        return false;
+    }
+    if let Some(stat) = job_stat::find(id) {
+        let now = datetime::now();
+        let mut new = JobStat { next_start, ..stat };
+        if stat.is_unfinished() {
+            new.last_finish = Some(now);
+            new.last_run_success = Some(false);
+            new.total_failures += 1;
+            new.consecutive_failures = stat.consecutive_failures.saturating_add(1);
+        }
+        job_stat::put(&new);
+    }
+    true
+}
+
 fn write_end(run: &Job, stat: JobStat, pid: Option<i32>, end: &End, said: Option<i64>) {
     let now = datetime::now();
     let start = stat.last_start.unwrap_or(now);
     let Some(job) = job::find(run.id) else { return };
-    let (clock, schedule) = schedule_of(&job);
     let mut new = JobStat {
         last_finish: Some(now),
         last_run_success: Some(*end == End::Success),
@@ -157,17 +195,19 @@ fn write_end(run: &Job, stat: JobStat, pid: Option<i32>, end: &End, said: Option
         End::Stopped(_) => (stat.consecutive_failures, stat.consecutive_crashes),
     };
     new.total_crashes += i64::from(matches!(end, End::Crash(_)));
+    let (failures, jitter) = (new.consecutive_failures, jitter());
     new.next_start = said.unwrap_or_else(|| match end {
-        End::Success => schedule.after_success(&clock, now),
-        End::Failure(_) => schedule.after_failure(&clock, now, new.consecutive_failures, jitter()),
-        End::Crash(_) => schedule.after_crash(&clock, now, new.consecutive_failures, jitter()),
+        End::Success => next_start(&job, |clock, schedule| schedule.after_success(clock, now)),
+        End::Failure(_) => next_start(&job, |clock, schedule| schedule.after_failure(clock, now, failures, jitter)),
+        End::Crash(_) => next_start(&job, |clock, schedule| schedule.after_crash(clock, now, failures, jitter)),
         End::Stopped(_) => now,
     });
     job_stat::put(&new);
     if end.failure().is_some() || crate::guc::enable_job_execution_logging() {
         job_history::insert(Run { job: run, pid, start, finish: now, failure: end.failure() });
     }
-    if job.max_retries >= 0 && new.consecutive_failures >= job.max_retries.max(1) && *end != End::Success {
+    let failed = matches!(end, End::Failure(_) | End::Crash(_));
+    if failed && job.max_retries >= 0 && new.consecutive_failures >= job.max_retries.max(1) {
         give_up(&job, new.consecutive_failures);
     }
 }
@@ -188,8 +228,7 @@ pub fn heed_clock(id: i32) -> bool {
     }
     if let (Some(job), Some(stat)) = (job::find(id), job_stat::find(id)) {
         let now = datetime::now();
-        let (clock, schedule) = schedule_of(&job);
-        let next_start = schedule.after_success(&clock, now).min(stat.next_start);
+        let next_start = next_start(&job, |clock, schedule| schedule.after_success(clock, now)).min(stat.next_start);
         let back = |at: Option<i64>| at.map(|at| at.min(now));
         job_stat::put(&JobStat { next_start, last_start: back(stat.last_start), last_finish: back(stat.last_finish), ..stat });
     }

@@ -1,6 +1,7 @@
-//! Saying that a process can't be had, if that lasts: once, and again only if it goes on for long.
+//! What our processes log; above all, that a process can't be had, if that lasts: once, and again only if it goes on for long.
 
 use crate::error::{Error, SqlState};
+use crate::pg::process;
 
 /// Not more often than once an hour.
 const AGAIN: i64 = 3_600_000_000;
@@ -59,5 +60,12 @@ impl Reports {
                 .hint("Raise max_worker_processes to at least timescaledb.max_background_workers + max_parallel_workers + 1.")
                 .report(pgrx::PgLogLevel::WARNING);
         }
+    }
+}
+
+/// This background worker logs what `timescaledb.bgw_log_level` says.
+pub fn set_log_level() {
+    if let Some(level) = crate::guc::bgw_log_level() {
+        process::set_option(c"log_min_messages", level, false);
     }
 }

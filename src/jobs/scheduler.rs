@@ -16,7 +16,7 @@ use crate::catalog::job_history::Failure;
 use crate::catalog::job_stat::{self, JobStat};
 use crate::pg::guard::boundary;
 use crate::pg::process::{self, Handle, Signal, Worker};
-use crate::pg::{datetime, role};
+use crate::pg::{datetime, role, xact};
 
 const SECOND: i64 = 1_000_000;
 /// What is told to nobody, as a prepared transaction's commit, is noticed after so long.
@@ -57,6 +57,7 @@ fn work(ticket: Ticket) {
     process::begin(at_exit);
     let Some(slot) = state::attach(ticket) else { return };
     process::connect(slot.database, None);
+    report::set_log_level();
     process::set_option(c"application_name", "timescale_compat scheduler", false);
     let outcome = Scheduler::new(ticket, slot.database).run();
     state::update(ticket, |slot| slot.outcome = outcome);
@@ -84,8 +85,10 @@ struct Scheduler {
     outdated: bool,
     /// Jobs that were asked for, and may never begin.
     starting: HashMap<Ticket, Handle>,
-    /// Jobs that are not to be tried again before.
+    /// Jobs that are not to be tried again before (by the steady clock).
     not_before: HashMap<i32, i64>,
+    /// Jobs of which nothing can be recorded, and until when that is not tried again.
+    broken: HashMap<i32, i64>,
     /// Jobs that were cancelled, and when.
     cancelled: HashMap<Ticket, i64>,
     /// What has been reported of slots that were not to be had.
@@ -94,10 +97,21 @@ struct Scheduler {
 
 /// What the scheduler found when it looked for jobs to start.
 struct Look {
-    /// When it is to look again, if nothing wakes it.
+    /// When it is to look again (by the steady clock), if nothing wakes it.
     again: i64,
     /// What it waits for, for `pg_stat_activity`.
     next: Option<String>,
+}
+
+/// How a run ended that nobody is at and that nobody could record.
+fn left_without_end(stat: &JobStat) -> End {
+    let failure =
+        |sqlstate: &str, message: &str| Failure { sqlstate: sqlstate.to_owned(), message: message.to_owned(), ..Failure::default() };
+    if stat.last_start.is_some_and(state::ended_by_shutdown) {
+        End::Stopped(failure("57P01", "the server was shut down before the job was done"))
+    } else {
+        End::Crash(failure("58000", "job crash detected, see server logs"))
+    }
 }
 
 impl Scheduler {
@@ -112,6 +126,7 @@ impl Scheduler {
             outdated: false,
             starting: HashMap::new(),
             not_before: HashMap::new(),
+            broken: HashMap::new(),
             cancelled: HashMap::new(),
             reports: report::Reports::default(),
         }
@@ -160,7 +175,7 @@ impl Scheduler {
                 look = self.start_due();
             }
             let again = look.again.min(self.cancel_long_runs()).min(retry);
-            let pause = (again - datetime::now()).clamp(0, LONGEST_SLEEP);
+            let pause = again.saturating_sub(datetime::steady()).clamp(0, LONGEST_SLEEP);
             process::show_activity(false, &look.next.unwrap_or_else(|| "no job is scheduled".to_owned()));
             process::sleep(Duration::from_micros(pause.unsigned_abs()));
         }
@@ -176,7 +191,7 @@ impl Scheduler {
     fn reap(&mut self) -> Option<i64> {
         let mut again = i64::MAX;
         for (ticket, slot) in self.slots() {
-            let now = datetime::now();
+            let now = datetime::steady();
             let done = match slot.phase {
                 // Of the extension's life before this one.
                 Phase::Ended if self.gone || self.table != pg_sys::InvalidOid && slot.table != self.table => true,
@@ -212,15 +227,17 @@ impl Scheduler {
         match slot.outcome {
             Outcome::Recorded | Outcome::NoExtension => return Some(true),
             Outcome::Busy => {
-                self.not_before.insert(id, datetime::now() + SECOND);
+                self.not_before.insert(id, datetime::steady() + SECOND);
                 return Some(true);
             }
             Outcome::Succeeded | Outcome::Unknown => {}
         }
         let ended = |message: &str| Failure { sqlstate: "57P01".to_owned(), message: message.to_owned(), ..Failure::default() };
+        // Whatever is wrong with this job, the others go on.
+        let retry = || datetime::now().saturating_add(LOOK_AGAIN);
         let (end, begun, pid) = (slot.reason, slot.start_recorded, Some(slot.pid));
         let succeeded = slot.outcome == Outcome::Succeeded;
-        record::transaction(|| match (begun, end) {
+        let settled = record::attempt(id, || match (begun, end) {
             _ if succeeded => record::finish_other(id, pid, &End::Success),
             (true, Reason::TookTooLong) => record::finish_other(id, pid, &End::Failure(took_too_long(id))),
             (true, Reason::None) => {
@@ -235,12 +252,17 @@ impl Scheduler {
                 },
             ),
             (false, _) => true,
+        });
+        settled.or_else(|()| record::attempt(id, || record::close(id, retry()))).unwrap_or_else(|()| {
+            self.not_before.insert(id, datetime::steady() + SECOND);
+            Some(true)
         })
     }
 
     /// Reads all jobs. Runs that nobody finished and nobody is at were ended by a crash. False if the extension is gone.
     fn read(&mut self) -> bool {
         let slots = self.slots();
+        let broken = &self.broken;
         let read = record::transaction(|| {
             let table = job::table();
             let jobs = job::all();
@@ -249,22 +271,29 @@ impl Scheduler {
                 define::reconcile();
                 stats = job_stat::all().into_iter().map(|stat| (stat.job_id, stat)).collect();
             }
-            let mut complete = true;
+            let (mut complete, mut failed) = (true, Vec::new());
             for stat in stats.values_mut().filter(|stat| slots.iter().all(|(_, slot)| slot.job_id != stat.job_id)) {
                 let now = datetime::now();
+                let id = stat.job_id;
+                if broken.get(&id).is_some_and(|until| *until > now) {
+                    continue;
+                }
                 let settled = if stat.is_unfinished() {
-                    let crash = Failure {
-                        sqlstate: "58000".to_owned(),
-                        message: "job crash detected, see server logs".to_owned(),
-                        ..Failure::default()
-                    };
-                    record::finish_other(stat.job_id, None, &End::Crash(crash))
+                    let end = left_without_end(stat);
+                    xact::attempt(|| record::finish_other(id, None, &end))
                 } else if stat.last_finish.is_some_and(|finish| finish > now.saturating_add(CLOCK_STEP)) {
-                    record::heed_clock(stat.job_id)
+                    xact::attempt(|| record::heed_clock(id))
                 } else {
                     continue;
                 };
-                complete &= settled;
+                match settled {
+                    Ok(settled) => complete &= settled,
+                    Err(caught) => {
+                        record::warn(id, caught);
+                        failed.push(id);
+                        continue;
+                    }
+                }
                 if let Some(new) = job_stat::find(stat.job_id) {
                     *stat = new;
                 }
@@ -278,9 +307,12 @@ impl Scheduler {
                     stat,
                 })
             };
-            (job::all().into_iter().filter_map(entry).collect::<Vec<_>>(), table, complete)
+            (job::all().into_iter().filter_map(entry).collect::<Vec<_>>(), table, complete, failed)
         });
-        let Some((entries, table, complete)) = read else { return false };
+        let Some((entries, table, complete, failed)) = read else { return false };
+        let until = datetime::now().saturating_add(LOOK_AGAIN);
+        self.broken.retain(|_, at| *at > until - LOOK_AGAIN && *at <= until);
+        self.broken.extend(failed.into_iter().map(|id| (id, until)));
         self.entries = entries;
         self.table = table;
         self.end_jobs(|slot| slot.table != table);
@@ -288,14 +320,17 @@ impl Scheduler {
         // What could not be settled is looked at again in a second.
         self.read_at = Some(if complete { now } else { now - LOOK_AGAIN + SECOND });
         self.outdated = false;
-        self.not_before.retain(|_, at| *at > now);
+        let steady = datetime::steady();
+        self.not_before.retain(|_, at| *at > steady);
         true
     }
 
     fn due_at(&self, entry: &Entry, slots: &[(Ticket, Slot)]) -> Option<i64> {
         let busy = slots.iter().any(|(_, slot)| slot.job_id == entry.job.id);
         (entry.job.scheduled && !busy).then(|| {
-            let not_before = self.not_before.get(&entry.job.id).copied().unwrap_or(i64::MIN);
+            // By the clock on the wall, which is set at times.
+            let left = |at: &i64| datetime::now().saturating_add(at - datetime::steady());
+            let not_before = self.not_before.get(&entry.job.id).map_or(i64::MIN, left);
             entry.stat.next_start.max(not_before)
         })
     }
@@ -320,7 +355,7 @@ impl Scheduler {
         for (due, at) in plan {
             let id = self.entries[at].job.id;
             if due > now {
-                look.again = look.again.min(due);
+                look.again = look.again.min(datetime::steady().saturating_add(due.saturating_sub(now)));
                 look.next.get_or_insert_with(|| format!("waiting until job {id} is due"));
                 break;
             }
@@ -346,12 +381,14 @@ impl Scheduler {
                 hint: Some("The owner of a job must have the LOGIN attribute.".to_owned()),
                 ..Failure::default()
             };
-            let refused = record::transaction(|| record::refuse(id, failure.clone())).unwrap_or(true);
-            self.not_before.insert(id, now + SECOND);
+            let refused = record::attempt(id, || record::refuse(id, failure.clone()));
+            self.not_before.insert(id, datetime::steady() + if refused.is_ok() { SECOND } else { LOOK_AGAIN });
+            let refused = refused.ok().flatten().unwrap_or(true);
             self.outdated |= refused;
             return Ok(());
         }
         let wanted = Wanted { kind: Kind::Job, database: self.database, role: job.owner, job_id: id, table: self.table, due, now };
+        let steady = datetime::steady();
         match state::reserve(wanted) {
             Ok(ticket) => {
                 let worker = Worker {
@@ -367,17 +404,17 @@ impl Scheduler {
                     }
                     None => {
                         state::free(ticket);
-                        self.reports.no_process(now);
-                        Err(now + SECOND)
+                        self.reports.no_process(steady);
+                        Err(steady + SECOND)
                     }
                 }
             }
             Err(Refusal::Full) => {
-                self.reports.no_slot(now);
-                Err(now + 10 * SECOND)
+                self.reports.no_slot(steady);
+                Err(steady + 10 * SECOND)
             }
-            Err(Refusal::Turn) => Err(now + SECOND / 10),
-            Err(Refusal::Held) => Err(now + SECOND),
+            Err(Refusal::Turn) => Err(steady + SECOND / 10),
+            Err(Refusal::Held) => Err(steady + SECOND),
             Err(Refusal::Exists) => Ok(()),
         }
     }
@@ -391,9 +428,9 @@ impl Scheduler {
             if matches!(slot.phase, Phase::Finishing | Phase::Ended) {
                 continue;
             }
-            let now = datetime::now();
+            let now = datetime::steady();
             let (deadline, signal) = match self.cancelled.get(&ticket) {
-                None => (slot.asked_at.saturating_add(limit), Signal::Cancel),
+                None => (slot.since.saturating_add(limit), Signal::Cancel),
                 Some(at) => (at.saturating_add(GRACE), Signal::Terminate),
             };
             if deadline > now || slot.phase == Phase::Starting {

@@ -5,104 +5,10 @@
 
 use pgrx::pg_sys;
 
+pub use super::slot::{Kind, Outcome, Phase, Reason, Slot};
+use crate::pg::datetime;
 use crate::pg::process::{self, Latch, Signal};
 use crate::pg::shmem::{Region, Zeroed};
-
-/// What runs in a slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Kind {
-    /// Nothing.
-    Free = 0,
-    /// A database's scheduler.
-    Scheduler = 1,
-    /// A job.
-    Job = 2,
-}
-
-/// How far its process has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Phase {
-    /// It was asked for.
-    Starting = 0,
-    /// It is there.
-    Running = 1,
-    /// It is about to record how it went: too late to stop it.
-    Finishing = 2,
-    /// It is gone.
-    Ended = 3,
-}
-
-/// What is to be known of a process that ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Outcome {
-    /// It did not get to say.
-    Unknown = 0,
-    /// All is recorded.
-    Recorded = 1,
-    /// A job that could not be started now, since somebody else is changing it.
-    Busy = 2,
-    /// A scheduler that found no extension in its database.
-    NoExtension = 3,
-    /// A job that did what it should, but could not record it, since somebody is changing it and told it to stop.
-    Succeeded = 4,
-}
-
-/// Why a process was told to stop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Reason {
-    /// It was not, by any of us.
-    None = 0,
-    /// It ran longer than `max_runtime`.
-    TookTooLong = 1,
-    /// Its job is being deleted, or given to another role.
-    Changed = 2,
-    /// All of its database's processes are.
-    Stopped = 3,
-}
-
-/// A process of ours.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Slot {
-    /// What it is.
-    pub kind: Kind,
-    /// How far it has come.
-    pub phase: Phase,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why it was told to stop.
-    pub reason: Reason,
-    /// A job: its start is in the catalog.
-    pub start_recorded: bool,
-    /// A scheduler: the catalog changed since it looked.
-    pub jobs_changed: bool,
-    /// A scheduler: it is to end.
-    pub stop: bool,
-    /// Who it is, among all that had the slot.
-    pub generation: u32,
-    /// Its database.
-    pub database: pg_sys::Oid,
-    /// A job: as whom.
-    pub role: pg_sys::Oid,
-    /// A job: which.
-    pub job_id: i32,
-    /// A job: the table that it stands in. With the extension made anew, another job may have its id.
-    pub table: pg_sys::Oid,
-    /// Its process, once it is there.
-    pub pid: i32,
-    /// Its latch, once it is there.
-    latch: Latch,
-    /// A job: when it was asked for.
-    pub asked_at: i64,
-    /// A scheduler: since when the job that waits for a slot has been due; 0: none waits.
-    pub waiting_since: i64,
-    /// A scheduler: since when it has left the next slot to another one; 0: it does not.
-    stood_back_since: i64,
-}
 
 /// Processes of a database are not to be started.
 #[derive(Clone, Copy)]
@@ -129,12 +35,12 @@ pub struct Head {
     suspect_count: usize,
     /// More than there is room for.
     all_suspect: bool,
+    /// The server before this one was shut down in order: runs that it left without end did not crash.
+    was_shut_down: bool,
 }
 
 // SAFETY: numbers, enums with a variant 0, and null pointers.
 unsafe impl Zeroed for Head {}
-// SAFETY: as above.
-unsafe impl Zeroed for Slot {}
 
 /// Slots of processes that ended stay until somebody has looked at them.
 fn slot_count() -> usize {
@@ -151,6 +57,13 @@ pub fn request() {
 /// Makes it: in `shmem_startup_hook`.
 pub fn make() {
     STATE.make();
+    let was_shut_down = process::was_shut_down();
+    STATE.with(|head, _| head.was_shut_down = was_shut_down);
+}
+
+/// Whether a run that began then and has no end was ended by a shutdown of the server.
+pub fn ended_by_shutdown(begun: i64) -> bool {
+    begun < process::server_start() && STATE.with(|head, _| head.was_shut_down).unwrap_or(false)
 }
 
 /// A slot, and whose it is.
@@ -227,6 +140,7 @@ pub fn reserve(wanted: Wanted) -> Result<Ticket, Refusal> {
 
 fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ticket, Refusal> {
     let Wanted { kind, database, job_id, .. } = wanted;
+    let steady = datetime::steady();
     if is_held(head, database) {
         return Err(Refusal::Held);
     }
@@ -250,7 +164,7 @@ fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ti
         let others = slots.iter().filter(before_us).count();
         let own = slots.iter().position(|slot| slot.kind == Kind::Scheduler && slot.database == database);
         let stood_back_since = own.map_or(0, |own| slots[own].stood_back_since);
-        let patient = stood_back_since == 0 || wanted.now - stood_back_since < PATIENCE;
+        let patient = stood_back_since == 0 || steady - stood_back_since < PATIENCE;
         let refusal = match free_slots {
             0 => Some(Refusal::Full),
             free if free <= others && patient => Some(Refusal::Turn),
@@ -262,7 +176,7 @@ fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ti
         if let Some(own) = own.and_then(|own| slots.get_mut(own)) {
             own.waiting_since = if refusal.is_some() { wanted.due.max(1) } else { 0 };
             own.stood_back_since = match refusal {
-                Some(Refusal::Turn) if stood_back_since == 0 => wanted.now,
+                Some(Refusal::Turn) if stood_back_since == 0 => steady,
                 Some(Refusal::Turn) => stood_back_since,
                 _ => 0,
             };
@@ -291,6 +205,7 @@ fn try_reserve(head: &mut Head, slots: &mut [Slot], wanted: Wanted) -> Result<Ti
         pid: 0,
         latch: slots[index].latch,
         asked_at: wanted.now,
+        since: steady,
         waiting_since: 0,
         stood_back_since: 0,
     };
@@ -330,6 +245,7 @@ pub fn detach(ticket: Ticket) {
     STATE.with(|head, slots| {
         let Some(slot) = ticket.find(slots) else { return };
         slot.phase = Phase::Ended;
+        slot.since = datetime::steady();
         let gone = *slot;
         if gone.kind == Kind::Scheduler {
             // News that it did not get to see.
@@ -401,6 +317,15 @@ pub fn stop(reason: Reason, signal: Signal, which: impl Fn(&Slot) -> bool) -> us
         .unwrap_or(0)
 }
 
+/// Ends the processes of a database that did not heed that they should end; those that record how their run went only if `all`.
+pub fn terminate(database: pg_sys::Oid, all: bool) {
+    STATE.with(|_, slots| {
+        let own = process::own_pid();
+        let others = slots.iter().filter(|slot| is_active(slot) && slot.database == database && slot.pid != own);
+        others.filter(|slot| all || slot.phase != Phase::Finishing).for_each(|slot| process::signal(slot.pid, Signal::Terminate));
+    });
+}
+
 /// The launcher is there.
 pub fn attach_launcher() {
     STATE.with(|head, _| head.launcher = Latch::own());
@@ -425,12 +350,15 @@ fn suspect(head: &mut Head, database: pg_sys::Oid) {
 /// Jobs of a database changed: its scheduler looks again. If it has none, the launcher looks whether it should.
 pub fn note_change(database: pg_sys::Oid) {
     STATE.with(|head, slots| {
-        match slots.iter_mut().find(|slot| slot.kind == Kind::Scheduler && is_active(slot) && slot.database == database) {
-            Some(slot) => {
-                slot.jobs_changed = true;
-                slot.latch.set();
-            }
-            None => suspect(head, database),
+        let scheduler = slots.iter_mut().find(|slot| slot.kind == Kind::Scheduler && slot.database == database);
+        let ended = scheduler.is_none_or(|slot| {
+            // Of one that ended the launcher sees so that what it found is outdated.
+            slot.jobs_changed = true;
+            slot.latch.set();
+            slot.phase == Phase::Ended
+        });
+        if ended {
+            suspect(head, database);
         }
     });
 }
@@ -446,6 +374,11 @@ pub fn take_suspects() -> Option<Vec<pg_sys::Oid>> {
         })
         .unwrap_or(false);
     (!all).then_some(found)
+}
+
+/// Whether this holder keeps a database's processes from being started.
+pub fn is_held_by(database: pg_sys::Oid, holder: i32) -> bool {
+    STATE.with(|head, _| head.holds.iter().any(|hold| hold.database == database && hold.holder == holder)).unwrap_or(false)
 }
 
 /// Keeps a database's processes from being started. False if there is no room for one more hold.

@@ -19,6 +19,8 @@ thread_local! {
 const MOMENT: Duration = Duration::from_millis(20);
 /// Processes that don't heed that they should end are ended after so many moments. A scheduler first records what became of its jobs.
 const PATIENCE: u32 = 150;
+/// Those that record how their run went, after so many times that.
+const LONG_PATIENCE: u32 = 10;
 
 /// Stops a job of this database that runs, unless it is this process that runs it, and waits until it is gone. Its owner's transaction
 /// is rolled back.
@@ -36,11 +38,11 @@ pub fn stop_job(id: i32) {
 
 /// Stops the scheduler and the jobs of a database and waits until they are gone.
 fn stop_all(database: pg_sys::Oid) {
-    let mut moments = 0;
+    let (mut moments, mut rounds) = (0, 0);
     while state::stop(Reason::Stopped, Signal::Terminate, |slot| slot.database == database) > 0 {
         if moments == PATIENCE {
-            let slots = state::slots_of(Some(database));
-            slots.iter().filter(|(_, slot)| state::is_active(slot)).for_each(|(_, slot)| process::signal(slot.pid, Signal::Terminate));
+            rounds += 1;
+            state::terminate(database, rounds > LONG_PATIENCE);
             moments = 0;
         }
         moments += 1;
@@ -83,14 +85,27 @@ fn require_rights(verb: &str) -> Result<pg_sys::Oid> {
         .hint("Only the owner of the database or a superuser can do this."))
 }
 
+/// Keeps this database's processes from being started. If they were not kept before, they are only if what comes next is completed:
+/// a cancel or the end of this session, which may be a job that is stopped, must not leave the database without jobs.
+fn hold() -> Result<pg_sys::Oid> {
+    let database = require_rights("stop")?;
+    if state::is_held_by(database, 0) {
+        return Ok(database);
+    }
+    wake::stopping(true);
+    if state::hold(database, 0) {
+        return Ok(database);
+    }
+    wake::stopping(false);
+    Err(Error::new(SqlState("53400"), "too many databases have their background workers stopped")
+        .hint("Call _timescaledb_functions.start_background_workers() in some of them."))
+}
+
 /// Stops this database's processes until [`start`] or the server's next start.
 pub fn stop() -> Result<()> {
-    let database = require_rights("stop")?;
-    if !state::hold(database, 0) {
-        return Err(Error::new(SqlState("53400"), "too many databases have their background workers stopped")
-            .hint("Call _timescaledb_functions.start_background_workers() in some of them."));
-    }
+    let database = hold()?;
     stop_all(database);
+    wake::stopping(false);
     Ok(())
 }
 
@@ -103,7 +118,9 @@ pub fn start() -> Result<()> {
 
 /// Stops them, and starts them when the transaction has ended, with what it has set.
 pub fn restart() -> Result<()> {
-    stop()?;
+    let database = hold()?;
     wake::start_at_end();
+    stop_all(database);
+    wake::stopping(false);
     Ok(())
 }

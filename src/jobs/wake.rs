@@ -12,6 +12,7 @@ thread_local! {
     static CHANGED: Cell<bool> = const { Cell::new(false) };
     static COPIED: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
     static START: Cell<Option<bool>> = const { Cell::new(None) };
+    static STOPPING: Cell<bool> = const { Cell::new(false) };
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -35,9 +36,17 @@ pub fn start_at_end() {
     START.set(Some(true));
 }
 
+/// This transaction has begun to stop them, or is done with it. If it ends before, by whatever way, they may be started again.
+pub fn stopping(begun: bool) {
+    STOPPING.set(begun);
+}
+
 /// Installs the callback; once, from `_PG_init`.
 pub fn init() {
     xact::at_end(|committed| {
+        if STOPPING.take() {
+            state::unhold(process::own_database(), 0);
+        }
         if START.take().is_some_and(|anyway| anyway || committed) {
             state::unhold(process::own_database(), 0);
             state::note_change(process::own_database());

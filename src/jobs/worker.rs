@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use pgrx::pg_sys;
 
-use super::function;
 use super::record::{self, End, Start, Started};
 use super::state::{self, Outcome, Phase, Reason, Ticket};
+use super::{function, report};
 use crate::catalog::job_history::Failure;
 use crate::error::{Error, SqlState};
 use crate::pg::guard::{self, Caught, boundary};
@@ -39,6 +39,7 @@ fn work(ticket: Ticket) {
     process::begin(at_exit);
     let Some(slot) = state::attach(ticket) else { return };
     process::connect(slot.database, Some(slot.role));
+    report::set_log_level();
     process::show_activity(true, "starting");
     let begun = record::transaction(|| {
         let start = record::start(slot.job_id, slot.role);

@@ -86,6 +86,19 @@ pub fn as_user<T>(user: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Runs a function of another role's as that role ([`as_user`]); what it sets is undone. One's own is run as it is.
+pub fn as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    if owner == current_user() {
+        return f();
+    }
+    // SAFETY: the level ends here, or with the (sub)transaction.
+    let level = unsafe { ffi::NewGUCNestLevel() };
+    let result = as_user(owner, f);
+    // SAFETY: as above.
+    unsafe { ffi::AtEOXact_GUC(false, level) };
+    result
+}
+
 /// The role whose privileges count now.
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a variable.

@@ -144,6 +144,19 @@ pub fn now() -> i64 {
     unsafe { raw::GetCurrentTimestamp() }
 }
 
+/// What a clock shows that nobody sets, in microseconds since some moment that all processes of a server share. For pauses and deadlines.
+pub fn steady() -> i64 {
+    /// `CLOCK_MONOTONIC` of Linux's time.h
+    const CLOCK_MONOTONIC: i32 = 1;
+    unsafe extern "C" {
+        fn clock_gettime(clock: i32, time: *mut pg_sys::timespec) -> i32;
+    }
+    let mut time = pg_sys::timespec::default();
+    // SAFETY: fills the structure.
+    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000)
+}
+
 /// Reads a value by the input function of its type; an ERROR if the text is none.
 pub fn read(type_oid: pg_sys::Oid, text: &str) -> pg_sys::Datum {
     let text = super::relation::c_string(text);

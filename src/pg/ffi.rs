@@ -60,6 +60,7 @@ postgres! {
     fn BackgroundWorkerInitializeConnectionByOid(dboid: Oid, useroid: Oid, flags: uint32);
     fn BackgroundWorkerUnblockSignals();
     fn BeginCopyFrom(pstate: *mut ParseState, rel: Relation, whereClause: *mut Node, filename: *const c_char, is_program: bool, data_source_cb: copy_data_source_cb, attnamelist: *mut List, options: *mut List) -> CopyFromState;
+    fn BeginInternalSubTransaction(name: *const c_char);
     fn BlessTupleDesc(tupdesc: TupleDesc) -> TupleDesc;
     fn BuildIndexInfo(index: Relation) -> *mut IndexInfo;
     fn CacheInvalidateRelcache(relation: Relation);
@@ -207,6 +208,7 @@ postgres! {
     fn LockAcquire(locktag: *const LOCKTAG, lockmode: LOCKMODE, sessionLock: bool, dontWait: bool) -> LockAcquireResult::Type;
     fn LockBuffer(buffer: Buffer, mode: c_int);
     fn LockRelationOid(relid: Oid, lockmode: LOCKMODE);
+    fn LockSharedObject(classid: Oid, objid: Oid, objsubid: uint16, lockmode: LOCKMODE);
     fn LookupFuncName(funcname: *mut List, nargs: c_int, argtypes: *const Oid, missing_ok: bool) -> Oid;
     fn LookupTypeNameOid(pstate: *mut ParseState, typeName: *const TypeName, missing_ok: bool) -> Oid;
     fn MakePerTupleExprContext(estate: *mut EState) -> *mut ExprContext;
@@ -219,6 +221,7 @@ postgres! {
     fn MemoryContextRegisterResetCallback(context: MemoryContext, cb: *mut MemoryContextCallback);
     fn MemoryContextReset(context: MemoryContext);
     fn MemoryContextSetParent(context: MemoryContext, new_parent: MemoryContext);
+    fn MemoryContextStrdup(context: MemoryContext, string: *const c_char) -> *mut c_char;
     fn MultiXactIdPrecedes(multi1: MultiXactId, multi2: MultiXactId) -> bool;
     fn NewGUCNestLevel() -> c_int;
     fn NewRelationCreateToastTable(relOid: Oid, reloptions: Datum);
@@ -266,6 +269,7 @@ postgres! {
     fn RelationSetNewRelfilenode(relation: Relation, persistence: c_char);
     fn ReleaseBuffer(buffer: Buffer);
     fn ReleaseBulkInsertStatePin(bistate: BulkInsertState);
+    fn ReleaseCurrentSubTransaction();
     fn ReleaseSysCache(tuple: HeapTuple);
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
     fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
@@ -273,6 +277,7 @@ postgres! {
     fn RequestAddinShmemSpace(size: Size);
     fn RequestNamedLWLockTranche(tranche_name: *const c_char, num_lwlocks: c_int);
     fn ResetLatch(latch: *mut Latch);
+    fn RollbackAndReleaseCurrentSubTransaction();
     fn SPI_connect() -> c_int;
     fn SPI_connect_ext(options: c_int) -> c_int;
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
@@ -422,6 +427,7 @@ postgres! {
     fn get_call_result_type(fcinfo: FunctionCallInfo, resultTypeId: *mut Oid, resultTupleDesc: *mut TupleDesc) -> TypeFuncClass::Type;
     fn get_collation_oid(collname: *mut List, missing_ok: bool) -> Oid;
     fn get_commutator(opno: Oid) -> Oid;
+    fn get_controlfile(directory: *const c_char, crc_ok_p: *mut bool) -> *mut ControlFileData;
     fn get_database_name(dbid: Oid) -> *mut c_char;
     fn get_database_oid(dbname: *const c_char, missing_ok: bool) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;

@@ -68,6 +68,24 @@ pub fn is_alive(pid: i32) -> bool {
     !unsafe { ffi::BackendPidGetProc(pid) }.is_null()
 }
 
+/// When this server was started; a crash after which it goes on by itself is no start.
+pub fn server_start() -> i64 {
+    // SAFETY: reads a variable that the postmaster set.
+    unsafe { pg_sys::PgStartTime }
+}
+
+/// Whether the server that had these files before was shut down in order: before this one takes writes.
+pub fn was_shut_down() -> bool {
+    let mut is_sound = false;
+    // SAFETY: the postmaster has read the same file already; the copy is palloc'd.
+    unsafe {
+        let control = ffi::get_controlfile(pg_sys::DataDir, &mut is_sound);
+        let state = (*control).state;
+        ffi::pfree(control.cast());
+        is_sound && state == pg_sys::DBState::DB_SHUTDOWNED
+    }
+}
+
 /// Waits until the latch is set or the time is up. Handles what came meanwhile: a cancel or the end of the session is an ERROR or ends
 /// the process, and new settings are read in background workers, which call `reload` first.
 pub fn sleep(at_most: Duration) {

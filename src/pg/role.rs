@@ -39,6 +39,12 @@ pub fn find(name: &str) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
+/// Locks a role, which need not be there any more, until the transaction ends.
+pub fn lock(role: pg_sys::Oid, mode: u32) {
+    // SAFETY: takes a lock; may wait.
+    unsafe { ffi::LockSharedObject(pg_sys::AuthIdRelationId, role, 0, mode as pg_sys::LOCKMODE) }
+}
+
 /// Notes that a row of a table names a role, or that none does any more: until then the role can't be dropped, from whatever database.
 ///
 /// The note has the form of a privilege on the table. PostgreSQL reads no more from it than that the role is needed.

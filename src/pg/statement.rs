@@ -12,11 +12,18 @@ const STATEMENT_TIMEOUT: u32 = 3;
 /// Runs one statement at top level, in transactions of its own: a procedure may end them. Its rows are dropped. The steps are those of
 /// `exec_simple_query`. An ERROR leaves a transaction to be rolled back.
 pub fn run(sql: &str) -> Result<()> {
-    let text = c_string(sql);
-    // SAFETY: no transaction is open. The statement's memory lies in a context that outlives the transactions that it may end, and the
-    // text outlives all.
+    /// What is logged next is not the statement's any more, however it ended.
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            // SAFETY: a variable of this process.
+            unsafe { pg_sys::debug_query_string = std::ptr::null() }
+        }
+    }
+    // SAFETY: no transaction is open. The statement's memory lies in a context that outlives the transactions that it may end. Its text
+    // lies there too: after an error it is still pointed at by the portal, until the transaction is rolled back. The context of a
+    // statement that failed is left to the process, which ends with it.
     unsafe {
-        pg_sys::debug_query_string = text.as_ptr();
         ffi::SetCurrentStatementStartTimestamp();
         ffi::StartTransactionCommand();
         if pg_sys::StatementTimeout > 0 {
@@ -29,14 +36,20 @@ pub fn run(sql: &str) -> Result<()> {
             pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
             pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
         );
-        let portal = context::with_context(message, || prepare(text.as_ptr()))?;
+        let text = {
+            let text = c_string(sql);
+            ffi::MemoryContextStrdup(message, text.as_ptr())
+        };
+        pg_sys::debug_query_string = text;
+        let forget = Forget;
+        let portal = context::with_context(message, || prepare(text))?;
         let receiver = ffi::CreateDestReceiver(pg_sys::CommandDest::DestNone);
         ffi::PortalRun(portal, i64::MAX as _, true, true, receiver, receiver, std::ptr::null_mut());
         ffi::PortalDrop(portal, false);
         ffi::disable_timeout(STATEMENT_TIMEOUT, false);
         ffi::CommitTransactionCommand();
+        drop(forget);
         ffi::MemoryContextDelete(message);
-        pg_sys::debug_query_string = std::ptr::null();
     }
     Ok(())
 }

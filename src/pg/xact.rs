@@ -6,6 +6,8 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 
 use super::ffi;
+use super::guard::{self, Caught};
+use crate::error::{Error, SqlState};
 
 thread_local! {
     static AT_END: RefCell<Vec<fn(bool)>> = const { RefCell::new(Vec::new()) };
@@ -49,6 +51,29 @@ pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
         let result = f();
         ffi::PopActiveSnapshot();
         ffi::CommitTransactionCommand();
+        result
+    }
+}
+
+/// Runs `f` in a subtransaction, which an ERROR rolls back and no more. A cancel still ends the statement.
+pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Caught> {
+    // SAFETY: within a transaction. Both ways out end the subtransaction and restore what was current before, as PL/pgSQL does.
+    unsafe {
+        let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        ffi::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let result = guard::attempt(|| Ok(f()));
+        match result {
+            Ok(_) => ffi::ReleaseCurrentSubTransaction(),
+            Err(_) => ffi::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        if let Err(caught) = &result
+            && caught.sqlstate == "57014"
+        {
+            Error::new(SqlState("57014"), caught.message.clone()).throw()
+        }
         result
     }
 }

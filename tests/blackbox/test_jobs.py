@@ -328,6 +328,35 @@ def test_stop_and_start(db):
     wait_for(db, "SELECT total_runs = 2 FROM timescaledb_information.job_stats WHERE job_id = %s", lingering)
 
 
+def test_a_restart_that_is_interrupted_leaves_jobs_running(server, database, db):
+    job = add(db, "linger")
+    wait_for(db, f"{RUNNING} WHERE job_id = %s", job)
+    # It waits for the scheduler, which waits for the job, for longer than that.
+    db.execute("SET statement_timeout = 1")
+    with pytest.raises(Exception, match="statement timeout"):
+        db.execute("SELECT _timescaledb_functions.restart_background_workers()")
+    db.execute("RESET statement_timeout")
+    wait_for(db, "SELECT count(*) = 1 FROM ran WHERE job = %s", add(db, "note"))
+
+
+def test_a_job_may_restart_the_processes_that_run_it(db):
+    db.execute("CREATE FUNCTION restart(job_id int, config jsonb) RETURNS void LANGUAGE sql AS "
+               "'SELECT _timescaledb_functions.restart_background_workers()'")
+    job = add(db, "restart")
+    wait_for(db, "SELECT total_runs >= 1 FROM timescaledb_information.job_stats WHERE job_id = %s", job)
+    wait_for(db, "SELECT count(*) = 1 FROM ran WHERE job = %s", add(db, "note"))
+
+
+def test_a_time_zone_that_is_gone_holds_up_no_job(db):
+    job = add(db, "note")
+    wait_for(db, "SELECT count(*) = 1 FROM ran WHERE job = %s", job)
+    db.execute("UPDATE _timescaledb_config.bgw_job SET timezone = 'Nowhere/AtAll' WHERE id = %s", (job,))
+    db.execute("SELECT alter_job(%s, next_start => now())", (job,))
+    wait_for(db, "SELECT count(*) = 2 FROM ran WHERE job = %s", job)
+    wait_for(db, "SELECT total_successes = 2 AND next_start > now() FROM timescaledb_information.job_stats WHERE job_id = %s", job)
+    wait_for(db, "SELECT count(*) = 1 FROM ran WHERE job = %s", add(db, "note"))
+
+
 def test_jobs_wait_for_a_restore(db):
     assert value(db, "SELECT timescaledb_pre_restore()")
     wait_for(db, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'timescaledb_post_restore'"
