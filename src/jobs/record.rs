@@ -34,6 +34,10 @@ pub fn transaction<T>(f: impl Fn() -> T) -> Option<T> {
 pub fn attempt<T>(id: i32, f: impl Fn() -> T) -> Result<Option<T>, ()> {
     guard::attempt(|| Ok(transaction(&f))).map_err(|caught| {
         xact::abort();
+        if caught.sqlstate == "57014" {
+            // Not the job's fault: this process was told to leave off. Its successor does what is left.
+            Error::new(SqlState("57014"), caught.message).throw()
+        }
         warn(id, caught);
     })
 }
@@ -153,8 +157,8 @@ pub fn refuse(id: i32, failure: Failure) -> bool {
     true
 }
 
-/// Closes a run whose end could not be recorded as it should, with no more than that it failed. False if somebody is changing the job.
-pub fn close(id: i32, next_start: i64) -> bool {
+/// Closes a run whose end could not be recorded as it should, with no more than whether it succeeded. False if somebody is changing the job.
+pub fn close(id: i32, next_start: i64, succeeded: bool) -> bool {
     if !job::try_lock(id) {
         return false;
     }
@@ -163,9 +167,15 @@ pub fn close(id: i32, next_start: i64) -> bool {
         let mut new = JobStat { next_start, ..stat };
         if stat.is_unfinished() {
             new.last_finish = Some(now);
-            new.last_run_success = Some(false);
-            new.total_failures += 1;
-            new.consecutive_failures = stat.consecutive_failures.saturating_add(1);
+            new.last_run_success = Some(succeeded);
+            if succeeded {
+                new.last_successful_finish = Some(now);
+                new.total_successes += 1;
+                (new.consecutive_failures, new.consecutive_crashes) = (0, 0);
+            } else {
+                new.total_failures += 1;
+                new.consecutive_failures = stat.consecutive_failures.saturating_add(1);
+            }
         }
         job_stat::put(&new);
     }

@@ -253,7 +253,7 @@ impl Scheduler {
             ),
             (false, _) => true,
         });
-        settled.or_else(|()| record::attempt(id, || record::close(id, retry()))).unwrap_or_else(|()| {
+        settled.or_else(|()| record::attempt(id, || record::close(id, retry(), succeeded))).unwrap_or_else(|()| {
             self.not_before.insert(id, datetime::steady() + SECOND);
             Some(true)
         })

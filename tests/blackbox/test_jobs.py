@@ -357,6 +357,18 @@ def test_a_time_zone_that_is_gone_holds_up_no_job(db):
     wait_for(db, "SELECT count(*) = 1 FROM ran WHERE job = %s", add(db, "note"))
 
 
+def test_a_failure_that_cannot_be_recorded_holds_up_no_other_job(db):
+    # No number is left for the history of runs.
+    db.execute("SELECT setval('_timescaledb_config.bgw_job_stat_history_id_seq', 9223372036854775807)")
+    job = add(db, "fail")
+    wait_for(db, "SELECT total_failures = 1 AND next_start > now() FROM timescaledb_information.job_stats WHERE job_id = %s", job)
+    wait_for(db, "SELECT count(*) = 1 FROM ran WHERE job = %s", add(db, "note"))
+    db.execute("SELECT setval('_timescaledb_config.bgw_job_stat_history_id_seq', 1000)")
+    db.execute("SELECT alter_job(%s, next_start => now())", (job,))
+    wait_for(db, "SELECT total_failures = 2 FROM timescaledb_information.job_stats WHERE job_id = %s", job)
+    assert value(db, "SELECT count(*) FROM timescaledb_information.job_errors WHERE job_id = %s", job) == 1
+
+
 def test_jobs_wait_for_a_restore(db):
     assert value(db, "SELECT timescaledb_pre_restore()")
     wait_for(db, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'timescaledb_post_restore'"
