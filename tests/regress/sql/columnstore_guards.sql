@@ -86,8 +86,7 @@ COMMIT;
 SET default_transaction_read_only = on;
 DELETE FROM m WHERE dev = 1;
 SELECT compress_chunk(c) FROM show_chunks('m') c;
-COPY m FROM STDIN;
-\.
+COPY m FROM '/dev/null';
 SET default_transaction_read_only = off;
 SELECT count(*), sum(v) FROM m;
 
