@@ -21,16 +21,23 @@ use super::settings::{self, Settings};
 use super::shape::Shape;
 use super::statistics;
 use crate::catalog::columnar_chunk;
+use crate::chunk::list;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::ffi::raw;
-use crate::pg::partition_change::check_not_in_use;
+use crate::pg::partition_change::{check_not_in_use, lock};
 use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size;
-use crate::pg::{context, ffi, live, standby, table};
+use crate::pg::{acl, context, ffi, live, standby, table};
 
 /// `compress_chunk`: compresses a chunk, or folds in the rows that came since.
 pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -> Result<()> {
+    let hypertable = list::require(relid)?.hypertable;
+    if settings::are_chosen(&hypertable) {
+        // Before the chunk, as whoever drops or alters the hypertable.
+        acl::require_owner(hypertable.relid)?;
+        lock(hypertable.relid, pg_sys::AccessShareLock);
+    }
     let chunk = LockedChunk::lock(relid)?;
     let settings = settings::resolve(&chunk.located.hypertable, relid)?.ok_or_else(|| not_enabled(&chunk))?;
     check_indexes(&chunk.relation)?;

@@ -52,6 +52,11 @@ pub fn resolve(hypertable: &Hypertable, chunk: pg_sys::Oid) -> Result<Option<Set
     complete(hypertable, example, said, present).map(Some)
 }
 
+/// Whether [`resolve`] looks at the hypertable for what nobody set.
+pub fn are_chosen(hypertable: &Hypertable) -> bool {
+    columnstore::find(hypertable.id).is_some_and(|said| said.segmentby.is_none() || said.orderby.is_none())
+}
+
 fn is_empty(relid: pg_sys::Oid) -> bool {
     Relation::try_open(relid, pg_sys::AccessShareLock).is_none_or(|relation| statistics::is_empty(&relation))
 }
