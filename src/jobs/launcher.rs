@@ -35,9 +35,6 @@ pub fn register() {
     }
 }
 
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {}
-
 /// The body of the background worker.
 #[unsafe(export_name = "tsc_launcher_main")]
 #[pgrx::pg_guard]
@@ -45,7 +42,7 @@ pub unsafe extern "C-unwind" fn main(_argument: pg_sys::Datum) {
     // SAFETY: the outermost frame of this process.
     unsafe {
         boundary(|| {
-            process::begin(at_exit);
+            process::begin(None);
             process::connect_to_none();
             report::set_log_level();
             process::set_option(c"application_name", "timescale_compat launcher", false);

@@ -1,8 +1,6 @@
 //! A database's scheduler: it starts jobs when they are due, cancels those that take too long, and looks after those that ended.
 
 use std::collections::HashMap;
-use std::ffi::c_int;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pgrx::pg_sys;
@@ -32,13 +30,6 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// A scheduler that is to end waits so many moments for its jobs' ends.
 const PATIENCE: u32 = 100;
 
-static OWN: AtomicI64 = AtomicI64::new(0);
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {
-    state::detach(Ticket::from_argument(OWN.load(Ordering::Relaxed)));
-}
-
 /// The body of the background worker.
 #[unsafe(export_name = "tsc_scheduler_main")]
 #[pgrx::pg_guard]
@@ -46,16 +37,15 @@ pub unsafe extern "C-unwind" fn main(argument: pg_sys::Datum) {
     // SAFETY: the outermost frame of this process.
     unsafe {
         boundary(|| {
-            work(Ticket::from_argument(argument.value() as i64));
+            if let Some((ticket, slot)) = state::enter(argument) {
+                work(ticket, &slot);
+            }
             Ok(())
         });
     }
 }
 
-fn work(ticket: Ticket) {
-    OWN.store(ticket.to_argument(), Ordering::Relaxed);
-    process::begin(at_exit);
-    let Some(slot) = state::attach(ticket) else { return };
+fn work(ticket: Ticket, slot: &Slot) {
     process::connect(slot.database, None);
     report::set_log_level();
     process::set_option(c"application_name", "timescale_compat scheduler", false);

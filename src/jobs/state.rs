@@ -3,6 +3,8 @@
 //! A slot is reserved by who wants a process, taken by the process when it begins, marked when it ends, and freed by who looks after it:
 //! the launcher after schedulers, a scheduler after jobs. A generation tells a process that comes late that its slot is another's.
 
+use std::ffi::c_int;
+
 use pgrx::pg_sys;
 
 pub use super::slot::{Kind, Outcome, Phase, Reason, Slot};
@@ -227,8 +229,20 @@ fn wake_waiting(slots: &[Slot]) {
     slots.iter().filter(|slot| slot.kind == Kind::Scheduler && slot.waiting_since != 0).for_each(|slot| slot.latch.set());
 }
 
-/// The process is there. None if its slot is not its own any more: nobody waits for it.
-pub fn attach(ticket: Ticket) -> Option<Slot> {
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn leave(_code: c_int, argument: pg_sys::Datum) {
+    detach(Ticket::from_argument(argument.value() as i64));
+}
+
+/// The first thing that a process with a slot does: it takes the slot, and leaves it when it ends. `argument` is that of its body. None
+/// if the slot is not its own any more: nobody waits for it.
+pub fn enter(argument: pg_sys::Datum) -> Option<(Ticket, Slot)> {
+    process::begin(Some((leave, argument)));
+    let ticket = Ticket::from_argument(argument.value() as i64);
+    attach(ticket).map(|slot| (ticket, slot))
+}
+
+fn attach(ticket: Ticket) -> Option<Slot> {
     STATE
         .with(|_, slots| {
             let slot = ticket.find(slots)?;
@@ -241,7 +255,7 @@ pub fn attach(ticket: Ticket) -> Option<Slot> {
 }
 
 /// The process is gone: at its exit.
-pub fn detach(ticket: Ticket) {
+fn detach(ticket: Ticket) {
     STATE.with(|head, slots| {
         let Some(slot) = ticket.find(slots) else { return };
         slot.phase = Phase::Ended;

@@ -1,25 +1,14 @@
 //! The process that runs one job, as the job's owner, and records how it went.
 
-use std::ffi::c_int;
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use pgrx::pg_sys;
 
 use super::record::{self, End, Start, Started};
-use super::state::{self, Outcome, Phase, Reason, Ticket};
+use super::state::{self, Outcome, Phase, Reason, Slot, Ticket};
 use super::{function, report};
 use crate::catalog::job_history::Failure;
 use crate::error::{Error, SqlState};
 use crate::pg::guard::{self, Caught, boundary};
 use crate::pg::{process, statement, xact};
-
-static OWN: AtomicI64 = AtomicI64::new(0);
-
-/// The slot is left.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {
-    state::detach(Ticket::from_argument(OWN.load(Ordering::Relaxed)));
-}
 
 /// The body of the background worker.
 #[unsafe(export_name = "tsc_job_main")]
@@ -28,16 +17,15 @@ pub unsafe extern "C-unwind" fn main(argument: pg_sys::Datum) {
     // SAFETY: the outermost frame of this process.
     unsafe {
         boundary(|| {
-            work(Ticket::from_argument(argument.value() as i64));
+            if let Some((ticket, slot)) = state::enter(argument) {
+                work(ticket, &slot);
+            }
             Ok(())
         });
     }
 }
 
-fn work(ticket: Ticket) {
-    OWN.store(ticket.to_argument(), Ordering::Relaxed);
-    process::begin(at_exit);
-    let Some(slot) = state::attach(ticket) else { return };
+fn work(ticket: Ticket, slot: &Slot) {
     process::connect(slot.database, Some(slot.role));
     report::set_log_level();
     process::show_activity(true, "starting");

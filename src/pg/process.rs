@@ -204,15 +204,20 @@ impl Drop for Handle {
     }
 }
 
+/// What [`begin`] has called when a worker ends, and its argument.
+pub type AtExit = (unsafe extern "C-unwind" fn(c_int, pg_sys::Datum), pg_sys::Datum);
+
 /// The first thing that a worker's body does: SIGTERM ends it, SIGHUP has it read the configuration, and `at_exit` is called when it
 /// ends, however it does, after its transaction was rolled back.
-pub fn begin(at_exit: unsafe extern "C-unwind" fn(c_int, pg_sys::Datum)) {
+pub fn begin(at_exit: Option<AtExit>) {
     // SAFETY: in a background worker, before it connects. Callbacks are called in the reverse order of their registration, and that
     // which ends the transaction is registered by the connection.
     unsafe {
         ffi::pqsignal(15, Some(raw::die));
         ffi::pqsignal(1, Some(raw::SignalHandlerForConfigReload));
-        ffi::before_shmem_exit(Some(at_exit), pg_sys::Datum::null());
+        if let Some((callback, argument)) = at_exit {
+            ffi::before_shmem_exit(Some(callback), argument);
+        }
         ffi::BackgroundWorkerUnblockSignals();
     }
 }
