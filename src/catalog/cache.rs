@@ -17,7 +17,7 @@ use crate::pg::{ffi, table};
 struct Cache {
     entries: HashMap<pg_sys::Oid, Option<Rc<Hypertable>>>,
     /// The catalog's own tables: an invalidation of one of them empties the cache.
-    catalog: Option<[pg_sys::Oid; 2]>,
+    catalog: Option<[pg_sys::Oid; 3]>,
     /// Counts invalidations, so that an entry read while one arrived is not kept.
     generation: u64,
 }
@@ -36,7 +36,7 @@ pub fn find(relid: pg_sys::Oid) -> Option<Rc<Hypertable>> {
         return entry;
     }
     let generation = CACHE.with_borrow(|cache| cache.generation);
-    let catalog = [table::oid("hypertable")?, table::oid("dimension")?];
+    let catalog = [table::oid("hypertable")?, table::oid("dimension")?, table::oid("continuous_agg")?];
     let entry = crate::pg::context::with_temporary(|| hypertable::read(relid)).map(Rc::new);
     CACHE.with_borrow_mut(|cache| {
         cache.catalog = Some(catalog);
@@ -64,7 +64,7 @@ pub fn forget(relid: pg_sys::Oid) {
 
 /// Says that the catalog's tables were changed by plain SQL.
 pub fn invalidate_all() {
-    for name in ["hypertable", "dimension"] {
+    for name in ["hypertable", "dimension", "continuous_agg"] {
         if let Some(oid) = table::oid(name) {
             // SAFETY: the table exists.
             unsafe { ffi::CacheInvalidateRelcacheByRelid(oid) };

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::cache;
+use super::{cache, continuous_agg};
 use super::dimension::{self, Dimension};
 use crate::pg::table::{self, Definition, Key, Row, Table, datum, name_datum};
 
@@ -23,6 +23,9 @@ pub struct Hypertable {
     pub chunk_options: Vec<String>,
     /// The range dimension, then the hash dimensions.
     pub dimensions: Vec<Dimension>,
+    /// What changes are logged in multiples of: the least bucket of its continuous aggregates, in positions of the range dimension.
+    /// None if it has none, so that changes need not be logged.
+    pub grain: Option<i64>,
 }
 
 impl Hypertable {
@@ -47,6 +50,7 @@ fn from_row(row: &Row) -> Option<Hypertable> {
         associated_prefix: row.name(3)?,
         chunk_options: row.get(4).unwrap_or_default(),
         dimensions: dimension::of_hypertable(id, relid),
+        grain: continuous_agg::of_source(relid).iter().map(|agg| agg.grain).min(),
     })
 }
 

@@ -131,17 +131,25 @@ impl Table {
 
     /// Reads the rows that fit all `keys`. `index` names an index whose leading column is the first key's.
     pub fn scan(&self, index: Option<&str>, keys: &[Key]) -> Vec<Row> {
+        // SAFETY: without a snapshot it reads with a fresh catalog snapshot.
+        unsafe { self.scan_as_of(index, keys, std::ptr::null_mut()) }
+    }
+
+    /// The same with a snapshot other than the catalog's, which NULL stands for.
+    ///
+    /// # Safety
+    /// NULL or a registered or active snapshot.
+    pub unsafe fn scan_as_of(&self, index: Option<&str>, keys: &[Key], snapshot: pg_sys::Snapshot) -> Vec<Row> {
         let index_oid = index.map_or(pg_sys::InvalidOid, |name| relation_oid(schema_oid(SCHEMA), name));
         let mut scan_keys: Vec<pg_sys::ScanKeyData> = keys.iter().map(scan_key).collect();
         let mut rows = Vec::new();
-        // SAFETY: the keys live until the scan ends; an index scan by systable_beginscan takes heap attribute numbers. Without a
-        // snapshot it reads with a fresh catalog snapshot.
+        // SAFETY: the keys live until the scan ends; an index scan by systable_beginscan takes heap attribute numbers.
         unsafe {
             let scan = ffi::systable_beginscan(
                 self.0.as_ptr(),
                 index_oid,
                 index_oid != pg_sys::InvalidOid,
-                std::ptr::null_mut(),
+                snapshot,
                 scan_keys.len() as i32,
                 scan_keys.as_mut_ptr(),
             );

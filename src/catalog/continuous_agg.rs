@@ -1,0 +1,124 @@
+//! `_timescaledb_config.continuous_agg`: one row per continuous aggregate.
+
+use pgrx::pg_sys;
+
+use super::{cache, continuous_agg_range, hypertable_change};
+use crate::pg::table::{self, Definition, Key, Row, Table, datum};
+
+const TABLE: Definition = Definition { name: "continuous_agg", columns: 8 };
+
+/// A continuous aggregate as the catalog knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContinuousAgg {
+    /// The id of the materialization hypertable.
+    pub id: i32,
+    /// The materialization hypertable.
+    pub storage: pg_sys::Oid,
+    /// The hypertable whose changes concern it: the raw one, or the storage of the continuous aggregate that it is defined over.
+    pub source: pg_sys::Oid,
+    /// The user's view.
+    pub user_view: pg_sys::Oid,
+    /// The view of all groups with the hidden parts: from storage where that is valid, from the source where not.
+    pub partial_view: pg_sys::Oid,
+    /// The view that is the defining query.
+    pub direct_view: pg_sys::Oid,
+    /// The user's view shows what is in storage and no more.
+    pub materialized_only: bool,
+    /// The least length of a bucket, in positions of the source's time dimension.
+    pub grain: i64,
+}
+
+fn from_row(row: &Row) -> Option<ContinuousAgg> {
+    Some(ContinuousAgg {
+        id: row.get(0)?,
+        storage: row.get(1)?,
+        source: row.get(2)?,
+        user_view: row.get(3)?,
+        partial_view: row.get(4)?,
+        direct_view: row.get(5)?,
+        materialized_only: row.get(6)?,
+        grain: row.get(7)?,
+    })
+}
+
+fn select(index: Option<&str>, keys: &[Key]) -> Vec<ContinuousAgg> {
+    let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };
+    table.scan(index, keys).iter().filter_map(from_row).collect()
+}
+
+/// The continuous aggregate whose storage is a relation.
+pub fn of_storage(storage: pg_sys::Oid) -> Option<ContinuousAgg> {
+    select(Some("continuous_agg_storage_key"), &[Key::Oid(2, storage)]).pop()
+}
+
+/// The continuous aggregate of an id.
+pub fn find(id: i32) -> Option<ContinuousAgg> {
+    select(Some("continuous_agg_pkey"), &[Key::Int(1, id)]).pop()
+}
+
+/// The continuous aggregate whose view is a relation.
+pub fn of_view(view: pg_sys::Oid) -> Option<ContinuousAgg> {
+    select(Some("continuous_agg_user_view_key"), &[Key::Oid(4, view)]).pop()
+}
+
+/// The continuous aggregate that one of the three views belongs to.
+pub fn of_any_view(view: pg_sys::Oid) -> Option<ContinuousAgg> {
+    of_view(view)
+        .or_else(|| select(Some("continuous_agg_partial_view_key"), &[Key::Oid(5, view)]).pop())
+        .or_else(|| select(Some("continuous_agg_direct_view_key"), &[Key::Oid(6, view)]).pop())
+}
+
+/// The continuous aggregates that changes to a hypertable concern.
+pub fn of_source(source: pg_sys::Oid) -> Vec<ContinuousAgg> {
+    select(Some("continuous_agg_source_idx"), &[Key::Oid(3, source)])
+}
+
+/// All continuous aggregates of the database.
+pub fn all() -> Vec<ContinuousAgg> {
+    select(None, &[])
+}
+
+/// Adds a continuous aggregate. The caller holds a lock on the source that keeps writers out, so that none of them misses it.
+pub fn insert(agg: &ContinuousAgg) {
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
+    table.insert(&[
+        datum(agg.id),
+        datum(agg.storage),
+        datum(agg.source),
+        datum(agg.user_view),
+        datum(agg.partial_view),
+        datum(agg.direct_view),
+        datum(agg.materialized_only),
+        datum(agg.grain),
+    ]);
+    table::command_counter_increment();
+    cache::invalidate(agg.source);
+    cache::invalidate(agg.storage);
+}
+
+/// Sets whether the user's view shows what is in storage and no more.
+pub fn set_materialized_only(agg: &ContinuousAgg, materialized_only: bool) {
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
+    for row in table.scan(Some("continuous_agg_pkey"), &[Key::Int(1, agg.id)]) {
+        table.update(&row, &[(6, datum(materialized_only))]);
+    }
+    table::command_counter_increment();
+    cache::invalidate(agg.source);
+    cache::invalidate(agg.storage);
+}
+
+/// Removes what the catalog holds of the continuous aggregate with a storage that is being dropped; also what was logged for it.
+pub fn delete(storage: pg_sys::Oid) {
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
+    for row in table.scan(Some("continuous_agg_storage_key"), &[Key::Oid(2, storage)]) {
+        if let Some(agg) = from_row(&row) {
+            cache::invalidate(agg.source);
+            continuous_agg_range::delete_all(storage);
+            table.delete(&row);
+            table::command_counter_increment();
+            if of_source(agg.source).is_empty() {
+                hypertable_change::delete_all(agg.source);
+            }
+        }
+    }
+}
