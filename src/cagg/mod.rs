@@ -1,0 +1,3 @@
+//! Continuous aggregates.
+
+pub mod parts;
