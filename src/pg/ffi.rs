@@ -94,6 +94,7 @@ postgres! {
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
     fn CreateTriggerFiringOn(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool, trigger_fires_when: c_char) -> ObjectAddress;
     fn CreateTupleDescCopy(tupdesc: TupleDesc) -> TupleDesc;
+    fn DecodeTimezoneAbbrev(field: c_int, lowtoken: *mut c_char, offset: *mut c_int, tz: *mut *mut pg_tz) -> c_int;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);
     fn DefineIndex(relationId: Oid, stmt: *mut IndexStmt, indexRelationId: Oid, parentIndexId: Oid, parentConstraintId: Oid, is_alter_table: bool, check_rights: bool, check_not_in_use: bool, skip_build: bool, quiet: bool) -> ObjectAddress;
     fn DestroyPartitionDirectory(pdir: PartitionDirectory);
@@ -278,6 +279,7 @@ postgres! {
     fn RequestNamedLWLockTranche(tranche_name: *const c_char, num_lwlocks: c_int);
     fn ResetLatch(latch: *mut Latch);
     fn RollbackAndReleaseCurrentSubTransaction();
+    fn SPI_commit();
     fn SPI_connect() -> c_int;
     fn SPI_connect_ext(options: c_int) -> c_int;
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
@@ -386,6 +388,7 @@ postgres! {
     fn die(postgres_signal_arg: c_int);
     fn disable_timeout(id: c_uint, keep_indicator: bool);
     fn domain_check(value: Datum, isnull: bool, domainType: Oid, extra: *mut *mut c_void, mcxt: MemoryContext);
+    fn downcase_truncate_identifier(ident: *const c_char, len: c_int, warn: bool) -> *mut c_char;
     fn enable_timeout_after(id: c_uint, delay_ms: c_int);
     fn end_heap_rewrite(state: *mut c_void);
     fn equal(a: *const c_void, b: *const c_void) -> bool;
@@ -555,13 +558,17 @@ postgres! {
     fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
     fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
+    fn pg_get_querydef(query: *mut Query, pretty: bool) -> *mut c_char;
+    fn pg_get_timezone_name(tz: *mut pg_tz) -> *const c_char;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_next_dst_boundary(timep: *const pg_time_t, before_gmtoff: *mut c_long, before_isdst: *mut c_int, boundary: *mut pg_time_t, after_gmtoff: *mut c_long, after_isdst: *mut c_int, tz: *const pg_tz) -> c_int;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
     fn pg_prng_uint64(state: *mut pg_prng_state) -> uint64;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pg_tablespace_aclcheck(spc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_tzset(tzname: *const c_char) -> *mut pg_tz;
     fn pgstat_count_truncate(rel: Relation);
     fn pgstat_fetch_stat_local_beentry(beid: c_int) -> *mut LocalPgBackendStatus;
     fn pgstat_fetch_stat_numbackends() -> c_int;

@@ -61,3 +61,4 @@ pub mod text_settings;
 pub mod trigger;
 pub mod typecache;
 pub mod xact;
+pub mod zone_offsets;
