@@ -3,6 +3,7 @@
 pgrx::pg_module_magic!(name, version);
 
 mod api;
+pub mod cagg;
 pub mod catalog;
 pub mod chunk;
 pub mod columnar;
@@ -31,7 +32,7 @@ pub extern "C-unwind" fn _PG_init() {
         guc::init();
         catalog::cache::init();
         columnar::layout::init();
-        planner::init();
+        catalog::functions::init();
         hooks::install();
         jobs::init();
     } else {

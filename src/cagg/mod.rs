@@ -1,0 +1,4 @@
+//! Continuous aggregates.
+
+pub mod bucket;
+pub mod definition;
