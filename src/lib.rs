@@ -4,6 +4,7 @@ pgrx::pg_module_magic!(name, version);
 
 mod api;
 pub mod catalog;
+pub mod change;
 pub mod chunk;
 pub mod columnar;
 pub mod custom;

@@ -2,8 +2,8 @@
 
 use pgrx::pg_sys;
 
-use super::{cache, continuous_agg};
 use super::dimension::{self, Dimension};
+use super::{cache, continuous_agg};
 use crate::pg::table::{self, Definition, Key, Row, Table, datum, name_datum};
 
 const TABLE: Definition = Definition { name: "hypertable", columns: 5 };
