@@ -188,6 +188,7 @@ postgres! {
     fn GetNamedLWLockTranche(tranche_name: *const c_char) -> *mut LWLockPadded;
     fn GetOldestNonRemovableTransactionId(rel: Relation) -> TransactionId;
     fn GetOldestSnapshot() -> Snapshot;
+    fn GetTopTransactionIdIfAny() -> TransactionId;
     fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
@@ -322,6 +323,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn UpdateChangedParamSet(node: *mut PlanState, newchg: *mut Bitmapset);
+    fn WaitForLockers(heaplocktag: LOCKTAG, lockmode: LOCKMODE, progress: bool);
     fn WaitLatch(latch: *mut Latch, wakeEvents: c_int, timeout: c_long, wait_event_info: uint32) -> c_int;
     fn XLogBeginInsert();
     fn XLogInsert(rmid: RmgrId, info: uint8) -> XLogRecPtr;
