@@ -1,5 +1,5 @@
 //! Continuous aggregates.
 
-pub mod parts;
 pub mod bucket;
 pub mod definition;
+pub mod parts;
