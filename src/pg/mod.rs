@@ -41,6 +41,7 @@ pub mod partition_change;
 pub mod pathkey;
 pub mod process;
 pub mod progress;
+pub mod query;
 pub mod relation;
 pub mod rewrite;
 pub mod role;
