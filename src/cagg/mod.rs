@@ -1,4 +1,8 @@
 //! Continuous aggregates.
 
+mod bounds;
 pub mod bucket;
+pub mod conditions;
 pub mod definition;
+pub mod refresh;
+pub mod valid;

@@ -203,6 +203,7 @@ postgres! {
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsInParallelMode() -> bool;
     fn IsInTransactionBlock(isTopLevel: bool) -> bool;
+    fn IsSubTransaction() -> bool;
     fn IsSystemRelation(relation: Relation) -> bool;
     fn IsTransactionBlock() -> bool;
     fn IsTransactionState() -> bool;
