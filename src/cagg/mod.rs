@@ -1,5 +1,6 @@
 //! Continuous aggregates.
 
+pub mod answer;
 mod bounds;
 pub mod bucket;
 pub mod conditions;

@@ -6,6 +6,7 @@ use tsc_kernel::ranges::Range;
 use super::definition;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::error::{Error, Result, SqlState};
+use crate::hypertable::interval::Given;
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::spi::Transactions;
 use crate::pg::{context, ffi, guard, snapshot};
@@ -110,7 +111,18 @@ fn note_nothing_to_do(id: i32, batches: &[Range], options: &Options) {
     }
 }
 
-/// Where what is materialized ends: the first position after it; None if nothing is, or there is no end.
-pub fn materialized_end(agg: &ContinuousAgg) -> Option<i64> {
-    ledger::state_now(agg.storage).materialized.hull()?.high.checked_add(1)
+/// Where what is materialized ends, in internal form.
+pub fn watermark(agg: &ContinuousAgg) -> Result<i64> {
+    let (_, axis) = claim::hypertable(agg.storage)?;
+    let end = ledger::state_now(agg.storage).materialized.hull().map(|hull| hull.high.checked_add(1));
+    Ok(match end {
+        None => i64::MIN,
+        Some(end) => end.map_or(i64::MAX, |end| axis.to_internal(end)),
+    })
+}
+
+/// The window between two arguments of any type, of the times of a continuous aggregate's buckets.
+pub fn window_of(agg: &ContinuousAgg, start: Given, end: Given) -> Result<Range> {
+    let (storage, _) = claim::hypertable(agg.storage)?;
+    window::between(storage.time(), start, end)
 }
