@@ -1,3 +1,5 @@
 //! Continuous aggregates.
 
+pub mod bucket;
+pub mod definition;
 pub mod parts;

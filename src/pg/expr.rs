@@ -119,6 +119,11 @@ impl Expr {
         (!constant.constisnull).then_some((constant.consttype, constant.constvalue))
     }
 
+    /// True for a constant NULL.
+    pub fn is_null_const(self) -> bool {
+        self.cast(NodeTag::T_Const).is_some_and(|constant: &pg_sys::Const| constant.constisnull)
+    }
+
     /// A column of this query level.
     pub fn as_column(self) -> Option<Column> {
         let var: &pg_sys::Var = self.cast(NodeTag::T_Var)?;

@@ -94,8 +94,10 @@ postgres! {
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
     fn CreateTriggerFiringOn(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool, trigger_fires_when: c_char) -> ObjectAddress;
     fn CreateTupleDescCopy(tupdesc: TupleDesc) -> TupleDesc;
+    fn DecodeTimezoneAbbrev(field: c_int, lowtoken: *mut c_char, offset: *mut c_int, tz: *mut *mut pg_tz) -> c_int;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);
     fn DefineIndex(relationId: Oid, stmt: *mut IndexStmt, indexRelationId: Oid, parentIndexId: Oid, parentConstraintId: Oid, is_alter_table: bool, check_rights: bool, check_not_in_use: bool, skip_build: bool, quiet: bool) -> ObjectAddress;
+    fn DefineRelation(stmt: *mut CreateStmt, relkind: c_char, ownerId: Oid, typaddress: *mut ObjectAddress, queryString: *const c_char) -> ObjectAddress;
     fn DestroyPartitionDirectory(pdir: PartitionDirectory);
     fn DirectFunctionCall1Coll(func: PGFunction, collation: Oid, arg1: Datum) -> Datum;
     fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
@@ -187,6 +189,7 @@ postgres! {
     fn GetNamedLWLockTranche(tranche_name: *const c_char) -> *mut LWLockPadded;
     fn GetOldestNonRemovableTransactionId(rel: Relation) -> TransactionId;
     fn GetOldestSnapshot() -> Snapshot;
+    fn GetTopTransactionIdIfAny() -> TransactionId;
     fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
@@ -200,6 +203,7 @@ postgres! {
     fn InitResultRelInfo(resultRelInfo: *mut ResultRelInfo, resultRelationDesc: Relation, resultRelationIndex: Index, partition_root_rri: *mut ResultRelInfo, instrument_options: c_int);
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsInParallelMode() -> bool;
+    fn IsInTransactionBlock(isTopLevel: bool) -> bool;
     fn IsSystemRelation(relation: Relation) -> bool;
     fn IsTransactionBlock() -> bool;
     fn IsTransactionState() -> bool;
@@ -227,11 +231,13 @@ postgres! {
     fn NewGUCNestLevel() -> c_int;
     fn NewRelationCreateToastTable(relOid: Oid, reloptions: Datum);
     fn NextCopyFrom(cstate: CopyFromState, econtext: *mut ExprContext, values: *mut Datum, nulls: *mut bool) -> bool;
+    fn OffsetVarNodes(node: *mut Node, offset: c_int, sublevels_up: c_int);
     fn OidFunctionCall0Coll(functionId: Oid, collation: Oid) -> Datum;
     fn OidFunctionCall1Coll(functionId: Oid, collation: Oid, arg1: Datum) -> Datum;
     fn OidFunctionCall2Coll(functionId: Oid, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn OidInputFunctionCall(functionId: Oid, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn OidOutputFunctionCall(functionId: Oid, val: Datum) -> *mut c_char;
+    fn OpernameGetOprid(names: *mut List, oprleft: Oid, oprright: Oid) -> Oid;
     fn OutputFunctionCall(flinfo: *mut FmgrInfo, val: Datum) -> *mut c_char;
     fn PartitionDirectoryLookup(arg1: PartitionDirectory, arg2: Relation) -> PartitionDesc;
     fn PopActiveSnapshot();
@@ -241,6 +247,7 @@ postgres! {
     fn PortalSetResultFormat(portal: Portal, nFormats: c_int, formats: *mut int16);
     fn PortalStart(portal: Portal, params: ParamListInfo, eflags: c_int, snapshot: Snapshot);
     fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
+    fn PreventCommandIfParallelMode(cmdname: *const c_char);
     fn PreventCommandIfReadOnly(cmdname: *const c_char);
     fn ProcessConfigFile(context: GucContext::Type);
     fn ProcessInterrupts();
@@ -249,6 +256,7 @@ postgres! {
     fn PushOverrideSearchPath(newpath: *mut OverrideSearchPath);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
     fn RangeVarCallbackOwnsRelation(relation: *const RangeVar, relId: Oid, oldRelId: Oid, arg: *mut c_void);
+    fn RangeVarGetAndCheckCreationNamespace(newRelation: *mut RangeVar, lockmode: LOCKMODE, existing_relation_id: *mut Oid) -> Oid;
     fn RangeVarGetRelidExtended(relation: *const RangeVar, lockmode: LOCKMODE, flags: uint32, callback: RangeVarGetRelidCallback, callback_arg: *mut c_void) -> Oid;
     fn ReadBufferExtended(reln: Relation, forkNum: ForkNumber::Type, blockNum: BlockNumber, mode: ReadBufferMode::Type, strategy: BufferAccessStrategy) -> Buffer;
     fn ReadNextFullTransactionId() -> FullTransactionId;
@@ -276,10 +284,12 @@ postgres! {
     fn RemoveStatistics(relid: Oid, attnum: AttrNumber);
     fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
     fn RemoveTriggerById(trigOid: Oid);
+    fn RenameRelationInternal(myrelid: Oid, newrelname: *const c_char, is_internal: bool, is_index: bool);
     fn RequestAddinShmemSpace(size: Size);
     fn RequestNamedLWLockTranche(tranche_name: *const c_char, num_lwlocks: c_int);
     fn ResetLatch(latch: *mut Latch);
     fn RollbackAndReleaseCurrentSubTransaction();
+    fn SPI_commit();
     fn SPI_connect() -> c_int;
     fn SPI_connect_ext(options: c_int) -> c_int;
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
@@ -304,6 +314,7 @@ postgres! {
     fn StorePartitionBound(rel: Relation, parent: Relation, bound: *mut PartitionBoundSpec);
     fn StorePartitionKey(rel: Relation, strategy: c_char, partnatts: int16, partattrs: *mut AttrNumber, partexprs: *mut List, partopclass: *mut Oid, partcollation: *mut Oid);
     fn StoreSingleInheritance(relationId: Oid, parentOid: Oid, seqNumber: i32);
+    fn StoreViewQuery(viewOid: Oid, viewParse: *mut Query, replace: bool);
     fn SysCacheGetAttr(cacheId: c_int, tup: HeapTuple, attributeNumber: AttrNumber, isNull: *mut bool) -> Datum;
     fn SystemFuncName(name: *mut c_char) -> *mut List;
     fn TransactionIdPrecedes(id1: TransactionId, id2: TransactionId) -> bool;
@@ -314,6 +325,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn UpdateChangedParamSet(node: *mut PlanState, newchg: *mut Bitmapset);
+    fn WaitForLockers(heaplocktag: LOCKTAG, lockmode: LOCKMODE, progress: bool);
     fn WaitLatch(latch: *mut Latch, wakeEvents: c_int, timeout: c_long, wait_event_info: uint32) -> c_int;
     fn XLogBeginInsert();
     fn XLogInsert(rmid: RmgrId, info: uint8) -> XLogRecPtr;
@@ -358,6 +370,7 @@ postgres! {
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
     fn contain_agg_clause(clause: *mut Node) -> bool;
     fn contain_leaked_vars(clause: *mut Node) -> bool;
+    fn contain_mutable_functions(clause: *mut Node) -> bool;
     fn contain_subplans(clause: *mut Node) -> bool;
     fn contain_vars_of_level(node: *mut Node, levelsup: c_int) -> bool;
     fn contain_volatile_functions(clause: *mut Node) -> bool;
@@ -390,6 +403,7 @@ postgres! {
     fn die(postgres_signal_arg: c_int);
     fn disable_timeout(id: c_uint, keep_indicator: bool);
     fn domain_check(value: Datum, isnull: bool, domainType: Oid, extra: *mut *mut c_void, mcxt: MemoryContext);
+    fn downcase_truncate_identifier(ident: *const c_char, len: c_int, warn: bool) -> *mut c_char;
     fn enable_timeout_after(id: c_uint, delay_ms: c_int);
     fn end_heap_rewrite(state: *mut c_void);
     fn equal(a: *const c_void, b: *const c_void) -> bool;
@@ -415,6 +429,7 @@ postgres! {
     fn format_type_be(type_oid: Oid) -> *mut c_char;
     fn format_type_extended(type_oid: Oid, typemod: int32, flags: bits16) -> *mut c_char;
     fn format_type_with_typemod(type_oid: Oid, typemod: int32) -> *mut c_char;
+    fn free_object_addresses(addrs: *mut ObjectAddresses);
     fn free_parsestate(pstate: *mut ParseState);
     fn generateClonedIndexStmt(heapRel: *mut RangeVar, source_idx: Relation, attmap: *const AttrMap, constraintOid: *mut Oid) -> *mut IndexStmt;
     fn generate_collation_name(collid: Oid) -> *mut c_char;
@@ -473,6 +488,7 @@ postgres! {
     fn get_typlenbyval(typid: Oid, typlen: *mut int16, typbyval: *mut bool);
     fn get_typlenbyvalalign(typid: Oid, typlen: *mut int16, typbyval: *mut bool, typalign: *mut c_char);
     fn get_typtype(typid: Oid) -> c_char;
+    fn get_view_query(view: Relation) -> *mut Query;
     fn getmissingattr(tupleDesc: TupleDesc, attnum: c_int, isnull: *mut bool) -> Datum;
     fn has_privs_of_role(member: Oid, role: Oid) -> bool;
     fn has_subclass(relationId: Oid) -> bool;
@@ -571,13 +587,17 @@ postgres! {
     fn pg_detoast_datum_copy(datum: *mut varlena) -> *mut varlena;
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
     fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
+    fn pg_get_querydef(query: *mut Query, pretty: bool) -> *mut c_char;
+    fn pg_get_timezone_name(tz: *mut pg_tz) -> *const c_char;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_next_dst_boundary(timep: *const pg_time_t, before_gmtoff: *mut c_long, before_isdst: *mut c_int, boundary: *mut pg_time_t, after_gmtoff: *mut c_long, after_isdst: *mut c_int, tz: *const pg_tz) -> c_int;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
     fn pg_prng_uint64(state: *mut pg_prng_state) -> uint64;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pg_tablespace_aclcheck(spc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_tzset(tzname: *const c_char) -> *mut pg_tz;
     fn pgstat_count_truncate(rel: Relation);
     fn pgstat_fetch_stat_local_beentry(beid: c_int) -> *mut LocalPgBackendStatus;
     fn pgstat_fetch_stat_numbackends() -> c_int;
@@ -595,6 +615,7 @@ postgres! {
     fn pull_var_clause(node: *mut Node, flags: c_int) -> *mut List;
     fn pull_varattnos(node: *mut Node, varno: Index, varattnos: *mut *mut Bitmapset);
     fn pull_vars_of_level(node: *mut Node, levelsup: c_int) -> *mut List;
+    fn query_tree_mutator(query: *mut Query, mutator: TreeMutator, context: *mut c_void, flags: c_int) -> *mut Query;
     fn query_tree_walker(query: *mut Query, walker: TreeWalker, context: *mut c_void, flags: c_int) -> bool;
     fn quote_identifier(ident: *const c_char) -> *const c_char;
     fn quote_literal_cstr(rawstr: *const c_char) -> *mut c_char;
@@ -604,6 +625,7 @@ postgres! {
     fn reindex_relation(relid: Oid, flags: c_int, params: *mut ReindexParams) -> bool;
     fn relation_close(relation: Relation, lockmode: LOCKMODE);
     fn relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
+    fn renameatt(stmt: *mut RenameStmt) -> ObjectAddress;
     fn reparameterize_path(root: *mut PlannerInfo, path: *mut Path, required_outer: Relids, loop_count: f64) -> *mut Path;
     fn rewrite_heap_dead_tuple(state: *mut c_void, old_tuple: HeapTuple) -> bool;
     fn rewrite_heap_tuple(state: *mut c_void, old_tuple: HeapTuple, new_tuple: HeapTuple);
@@ -653,6 +675,7 @@ postgres! {
     fn tuplesort_putindextuplevalues(state: *mut Tuplesortstate, rel: Relation, self_: ItemPointer, values: *mut Datum, isnull: *mut bool);
     fn tuplesort_puttupleslot(state: *mut Tuplesortstate, slot: *mut TupleTableSlot);
     fn tuplestore_putvalues(state: *mut Tuplestorestate, tdesc: TupleDesc, values: *mut Datum, isnull: *mut bool);
+    fn type_is_collatable(typid: Oid) -> bool;
     fn typeidTypeRelid(type_id: Oid) -> Oid;
     fn typenameTypeIdAndMod(pstate: *mut ParseState, typeName: *const TypeName, typeid_p: *mut Oid, typmod_p: *mut int32);
     fn updateAclDependencies(classId: Oid, objectId: Oid, objectSubId: int32, ownerId: Oid, noldmembers: c_int, oldmembers: *mut Oid, nnewmembers: c_int, newmembers: *mut Oid);
