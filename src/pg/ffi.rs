@@ -75,6 +75,7 @@ postgres! {
     fn CheckTableNotInUse(rel: Relation, stmt: *const c_char);
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
+    fn ChooseRelationName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, isconstraint: bool) -> *mut c_char;
     fn CommandCounterIncrement();
     fn CommitTransactionCommand();
     fn ConditionalLockRelationOid(relid: Oid, lockmode: LOCKMODE) -> bool;
@@ -477,6 +478,7 @@ postgres! {
     fn get_role_oid(rolename: *const c_char, missing_ok: bool) -> Oid;
     fn get_rolespec_oid(role: *const RoleSpec, missing_ok: bool) -> Oid;
     fn get_rte_attribute_name(rte: *mut RangeTblEntry, attnum: AttrNumber) -> *mut c_char;
+    fn get_sortgroupclause_tle(sgClause: *mut SortGroupClause, targetList: *mut List) -> *mut TargetEntry;
     fn get_table_am_oid(amname: *const c_char, missing_ok: bool) -> Oid;
     fn get_tablespace_maintenance_io_concurrency(spcid: Oid) -> c_int;
     fn get_tablespace_name(spc_oid: Oid) -> *mut c_char;
@@ -580,6 +582,7 @@ postgres! {
     fn performMultipleDeletions(objects: *const ObjectAddresses, behavior: DropBehavior::Type, flags: c_int);
     fn pfree(pointer: *mut c_void);
     fn pg_analyze_and_rewrite_fixedparams(parsetree: *mut RawStmt, query_string: *const c_char, paramTypes: *const Oid, numParams: c_int, queryEnv: *mut QueryEnvironment) -> *mut List;
+    fn pg_attribute_aclcheck_all(table_oid: Oid, roleid: Oid, mode: AclMode, how: AclMaskHow::Type) -> AclResult::Type;
     fn pg_class_aclcheck(table_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_class_ownercheck(class_oid: Oid, roleid: Oid) -> bool;
     fn pg_database_ownercheck(db_oid: Oid, roleid: Oid) -> bool;
