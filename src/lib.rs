@@ -5,6 +5,7 @@ pgrx::pg_module_magic!(name, version);
 mod api;
 pub mod cagg;
 pub mod catalog;
+pub mod change;
 pub mod chunk;
 pub mod columnar;
 pub mod custom;

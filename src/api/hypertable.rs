@@ -58,6 +58,7 @@ sql_function!(
             default_indexes: args.get_or(7, true),
             if_not_exists: args.get_or(8, false),
             migrate_data: args.get_or(10, false),
+            storage_id: None,
         };
         let created = create::create(&request)?;
         let mut rows = ResultSet::new(args);
@@ -147,6 +148,7 @@ sql_function!(
             default_indexes: args.get_or(2, true),
             if_not_exists: args.get_or(3, false),
             migrate_data: args.get_or(4, false),
+            storage_id: None,
         })?;
         ResultSet::new(args).push(&[created.id.into_datum(), created.created.into_datum()]);
         Ok(None)

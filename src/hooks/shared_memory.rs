@@ -1,7 +1,8 @@
-//! `shmem_request_hook` and `shmem_startup_hook`: the shared memory of jobs.
+//! `shmem_request_hook` and `shmem_startup_hook`: the shared memory of jobs and of the log of changes.
 
 use pgrx::pg_sys;
 
+use crate::change::generation;
 use crate::jobs::state;
 use crate::pg::guard::{boundary, guard};
 
@@ -28,6 +29,7 @@ unsafe extern "C-unwind" fn request() {
                 guard(|| previous());
             }
             state::request();
+            generation::request();
             Ok(())
         });
     }
@@ -42,6 +44,7 @@ unsafe extern "C-unwind" fn startup() {
                 guard(|| previous());
             }
             state::make();
+            generation::make();
             Ok(())
         });
     }

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{database, ddl, index_rights, roles, subscription, truncate, vacuum};
+use super::{continuous_agg, database, ddl, index_rights, roles, subscription, truncate, vacuum};
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -113,6 +113,11 @@ unsafe fn dispatch(call: Call) -> Result<()> {
         let forward = || call.forward();
         match tag {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
+            pg_sys::NodeTag::T_CreateTableAsStmt => {
+                if !continuous_agg::create(statement.cast(), call.context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL)? {
+                    forward();
+                }
+            }
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
             pg_sys::NodeTag::T_AlterTableStmt => {
                 let watch = Watch::before_alter(statement.cast())?;
@@ -176,8 +181,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt,
-        T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_CreateTableAsStmt, T_DropOwnedStmt, T_DropStmt,
+        T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
     };
     matches!(
         tag,
@@ -189,6 +194,7 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
             | T_DropTableSpaceStmt
             | T_CopyStmt
             | T_CreateStmt
+            | T_CreateTableAsStmt
             | T_AlterTableStmt
             | T_RenameStmt
             | T_IndexStmt

@@ -75,6 +75,7 @@ postgres! {
     fn CheckTableNotInUse(rel: Relation, stmt: *const c_char);
     fn CheckValidResultRel(resultRelInfo: *mut ResultRelInfo, operation: CmdType::Type);
     fn ChooseConstraintName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, others: *mut List) -> *mut c_char;
+    fn ChooseRelationName(name1: *const c_char, name2: *const c_char, label: *const c_char, namespaceid: Oid, isconstraint: bool) -> *mut c_char;
     fn CommandCounterIncrement();
     fn CommitTransactionCommand();
     fn ConditionalLockRelationOid(relid: Oid, lockmode: LOCKMODE) -> bool;
@@ -94,6 +95,7 @@ postgres! {
     fn CreateTrigger(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool) -> ObjectAddress;
     fn CreateTriggerFiringOn(stmt: *mut CreateTrigStmt, queryString: *const c_char, relOid: Oid, refRelOid: Oid, constraintOid: Oid, indexOid: Oid, funcoid: Oid, parentTriggerOid: Oid, whenClause: *mut Node, isInternal: bool, in_partition: bool, trigger_fires_when: c_char) -> ObjectAddress;
     fn CreateTupleDescCopy(tupdesc: TupleDesc) -> TupleDesc;
+    fn DecodeTimezoneAbbrev(field: c_int, lowtoken: *mut c_char, offset: *mut c_int, tz: *mut *mut pg_tz) -> c_int;
     fn DeconstructFkConstraintRow(tuple: HeapTuple, numfks: *mut c_int, conkey: *mut AttrNumber, confkey: *mut AttrNumber, pf_eq_oprs: *mut Oid, pp_eq_oprs: *mut Oid, ff_eq_oprs: *mut Oid, num_fk_del_set_cols: *mut c_int, fk_del_set_cols: *mut AttrNumber);
     fn DefineIndex(relationId: Oid, stmt: *mut IndexStmt, indexRelationId: Oid, parentIndexId: Oid, parentConstraintId: Oid, is_alter_table: bool, check_rights: bool, check_not_in_use: bool, skip_build: bool, quiet: bool) -> ObjectAddress;
     fn DefineRelation(stmt: *mut CreateStmt, relkind: c_char, ownerId: Oid, typaddress: *mut ObjectAddress, queryString: *const c_char) -> ObjectAddress;
@@ -188,6 +190,7 @@ postgres! {
     fn GetNamedLWLockTranche(tranche_name: *const c_char) -> *mut LWLockPadded;
     fn GetOldestNonRemovableTransactionId(rel: Relation) -> TransactionId;
     fn GetOldestSnapshot() -> Snapshot;
+    fn GetTopTransactionIdIfAny() -> TransactionId;
     fn GetTransactionSnapshot() -> Snapshot;
     fn GetUserId() -> Oid;
     fn GetUserIdAndSecContext(userid: *mut Oid, sec_context: *mut c_int);
@@ -202,6 +205,7 @@ postgres! {
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsInParallelMode() -> bool;
     fn IsInTransactionBlock(isTopLevel: bool) -> bool;
+    fn IsSubTransaction() -> bool;
     fn IsSystemRelation(relation: Relation) -> bool;
     fn IsTransactionBlock() -> bool;
     fn IsTransactionState() -> bool;
@@ -287,6 +291,7 @@ postgres! {
     fn RequestNamedLWLockTranche(tranche_name: *const c_char, num_lwlocks: c_int);
     fn ResetLatch(latch: *mut Latch);
     fn RollbackAndReleaseCurrentSubTransaction();
+    fn SPI_commit();
     fn SPI_connect() -> c_int;
     fn SPI_connect_ext(options: c_int) -> c_int;
     fn SPI_execute(src: *const c_char, read_only: bool, tcount: c_long) -> c_int;
@@ -322,6 +327,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn UpdateChangedParamSet(node: *mut PlanState, newchg: *mut Bitmapset);
+    fn WaitForLockers(heaplocktag: LOCKTAG, lockmode: LOCKMODE, progress: bool);
     fn WaitLatch(latch: *mut Latch, wakeEvents: c_int, timeout: c_long, wait_event_info: uint32) -> c_int;
     fn XLogBeginInsert();
     fn XLogInsert(rmid: RmgrId, info: uint8) -> XLogRecPtr;
@@ -399,6 +405,7 @@ postgres! {
     fn die(postgres_signal_arg: c_int);
     fn disable_timeout(id: c_uint, keep_indicator: bool);
     fn domain_check(value: Datum, isnull: bool, domainType: Oid, extra: *mut *mut c_void, mcxt: MemoryContext);
+    fn downcase_truncate_identifier(ident: *const c_char, len: c_int, warn: bool) -> *mut c_char;
     fn enable_timeout_after(id: c_uint, delay_ms: c_int);
     fn end_heap_rewrite(state: *mut c_void);
     fn equal(a: *const c_void, b: *const c_void) -> bool;
@@ -447,6 +454,7 @@ postgres! {
     fn get_database_oid(dbname: *const c_char, missing_ok: bool) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
     fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
+    fn get_fn_expr_arg_stable(flinfo: *mut FmgrInfo, argnum: c_int) -> bool;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
@@ -472,6 +480,7 @@ postgres! {
     fn get_role_oid(rolename: *const c_char, missing_ok: bool) -> Oid;
     fn get_rolespec_oid(role: *const RoleSpec, missing_ok: bool) -> Oid;
     fn get_rte_attribute_name(rte: *mut RangeTblEntry, attnum: AttrNumber) -> *mut c_char;
+    fn get_sortgroupclause_tle(sgClause: *mut SortGroupClause, targetList: *mut List) -> *mut TargetEntry;
     fn get_table_am_oid(amname: *const c_char, missing_ok: bool) -> Oid;
     fn get_tablespace_maintenance_io_concurrency(spcid: Oid) -> c_int;
     fn get_tablespace_name(spc_oid: Oid) -> *mut c_char;
@@ -575,6 +584,7 @@ postgres! {
     fn performMultipleDeletions(objects: *const ObjectAddresses, behavior: DropBehavior::Type, flags: c_int);
     fn pfree(pointer: *mut c_void);
     fn pg_analyze_and_rewrite_fixedparams(parsetree: *mut RawStmt, query_string: *const c_char, paramTypes: *const Oid, numParams: c_int, queryEnv: *mut QueryEnvironment) -> *mut List;
+    fn pg_attribute_aclcheck_all(table_oid: Oid, roleid: Oid, mode: AclMode, how: AclMaskHow::Type) -> AclResult::Type;
     fn pg_class_aclcheck(table_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_class_ownercheck(class_oid: Oid, roleid: Oid) -> bool;
     fn pg_database_ownercheck(db_oid: Oid, roleid: Oid) -> bool;
@@ -583,13 +593,16 @@ postgres! {
     fn pg_detoast_datum_packed(datum: *mut varlena) -> *mut varlena;
     fn pg_extension_ownercheck(ext_oid: Oid, roleid: Oid) -> bool;
     fn pg_get_querydef(query: *mut Query, pretty: bool) -> *mut c_char;
+    fn pg_get_timezone_name(tz: *mut pg_tz) -> *const c_char;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_next_dst_boundary(timep: *const pg_time_t, before_gmtoff: *mut c_long, before_isdst: *mut c_int, boundary: *mut pg_time_t, after_gmtoff: *mut c_long, after_isdst: *mut c_int, tz: *const pg_tz) -> c_int;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
     fn pg_prng_uint64(state: *mut pg_prng_state) -> uint64;
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pg_tablespace_aclcheck(spc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_tzset(tzname: *const c_char) -> *mut pg_tz;
     fn pgstat_count_truncate(rel: Relation);
     fn pgstat_fetch_stat_local_beentry(beid: c_int) -> *mut LocalPgBackendStatus;
     fn pgstat_fetch_stat_numbackends() -> c_int;

@@ -144,3 +144,35 @@ pub fn define_view(view: pg_sys::Oid, query: *mut pg_sys::Query, replace: bool) 
         ffi::CommandCounterIncrement();
     }
 }
+
+struct Relations(Vec<(pg_sys::Oid, u8)>);
+
+/// The relations that a query names at any level, with their kinds.
+pub fn relations(query: *mut pg_sys::Query) -> Vec<(pg_sys::Oid, u8)> {
+    let mut found = Relations(Vec::new());
+    let flags = pg_sys::QTW_EXAMINE_RTES_BEFORE as i32;
+    // SAFETY: the walker gets the list back as its context.
+    unsafe { ffi::query_tree_walker(query, find_relations, std::ptr::from_mut(&mut found).cast(), flags) };
+    found.0
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn find_relations(tree: *mut pg_sys::Node, context: *mut c_void) -> bool {
+    // SAFETY: PostgreSQL's walkers pass nodes, and the context that `relations` gave them.
+    unsafe {
+        guard::boundary(|| {
+            Ok(match node::tag(tree) {
+                NodeTag::T_Invalid => false,
+                NodeTag::T_RangeTblEntry => {
+                    let entry = &*tree.cast::<pg_sys::RangeTblEntry>();
+                    if entry.rtekind == pg_sys::RTEKind::RTE_RELATION {
+                        (*context.cast::<Relations>()).0.push((entry.relid, entry.relkind as u8));
+                    }
+                    false
+                }
+                NodeTag::T_Query => ffi::query_tree_walker(tree.cast(), find_relations, context, pg_sys::QTW_EXAMINE_RTES_BEFORE as i32),
+                _ => ffi::expression_tree_walker(tree, find_relations, context),
+            })
+        })
+    }
+}

@@ -18,6 +18,9 @@ const ADDIN_SHMEM_INIT_LOCK: usize = 21;
 /// So it is.
 pub unsafe trait Zeroed: Copy {}
 
+// SAFETY: nothing at all; for regions without elements.
+unsafe impl Zeroed for () {}
+
 /// A head and an array of elements in shared memory. Requested and made while the server starts; processes inherit where it is.
 pub struct Region<H, E> {
     name: &'static std::ffi::CStr,

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 
 use super::ffi;
 use super::guard::{self, Caught};
-use crate::error::{Error, SqlState};
+use crate::error::{Error, Result, SqlState};
 
 thread_local! {
     static AT_END: RefCell<Vec<fn(bool)>> = const { RefCell::new(Vec::new()) };
@@ -37,6 +37,44 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
     callbacks.into_iter().for_each(|callback| callback(committed));
 }
 
+thread_local! {
+    static BEFORE_END: RefCell<Vec<fn(bool) -> Result<()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has `callback` called before a transaction commits, or is prepared (then with true). It may write, but runs nothing that queues triggers;
+/// an error rolls the transaction back.
+pub fn before_end(callback: fn(bool) -> Result<()>) {
+    BEFORE_END.with_borrow_mut(|callbacks| {
+        if callbacks.is_empty() {
+            // SAFETY: the callback is a function of this library.
+            unsafe { ffi::RegisterXactCallback(Some(on_before_end), std::ptr::null_mut()) }
+        }
+        callbacks.push(callback);
+    });
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn on_before_end(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
+    let prepares = match event {
+        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT => false,
+        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => true,
+        _ => return,
+    };
+    // SAFETY: called by PostgreSQL, with nothing else pending.
+    unsafe {
+        guard::boundary(|| {
+            let callbacks = BEFORE_END.with_borrow(|callbacks| callbacks.clone());
+            callbacks.into_iter().try_for_each(|callback| callback(prepares))
+        });
+    }
+}
+
+/// True if the transaction has written anything: it has an id.
+pub fn has_written() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { ffi::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
 /// Runs `f` in a transaction of its own, with a snapshot. For processes without a session of a client's: an ERROR ends the process, or
 /// whoever catches it ends the transaction ([`abort`]).
 pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
@@ -56,7 +94,7 @@ pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `f` in a subtransaction, which an ERROR rolls back and no more. A cancel still ends the statement.
-pub fn attempt<T>(f: impl FnOnce() -> T) -> Result<T, Caught> {
+pub fn attempt<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> {
     // SAFETY: within a transaction. Both ways out end the subtransaction and restore what was current before, as PL/pgSQL does.
     unsafe {
         let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);

@@ -1,5 +1,14 @@
 //! What a continuous aggregate computes: read from the query of its partial view, so that it follows renames and travels with a dump.
 
+mod analysis;
+pub mod create;
+mod from;
+mod hierarchy;
+pub mod options;
+mod parts;
+mod storage;
+mod views;
+
 use pgrx::pg_sys;
 
 use super::bucket::Bucket;
@@ -9,6 +18,8 @@ use crate::pg::expr::{self, Expr};
 use crate::pg::relation::{Relation, name_string};
 use crate::pg::{list, node, query};
 
+/// What the names of all hidden columns begin with.
+pub const HIDDEN_PREFIX: &str = "_ts_meta_";
 /// What the names of hidden grouping columns begin with.
 pub const GROUP_PREFIX: &str = "_ts_meta_group_";
 /// What the names of hidden parts begin with.
@@ -91,8 +102,7 @@ pub fn load(agg: &ContinuousAgg) -> Result<Definition> {
     let view = Relation::open(agg.partial_view, pg_sys::AccessShareLock);
     let storage = Relation::open(agg.storage, pg_sys::AccessShareLock);
     let parts = split(query::of_view(&view)).ok_or_else(|| broken(agg))?;
-    let user = Relation::open(agg.user_view, pg_sys::AccessShareLock);
-    read(agg, parts, &storage, user.attributes().len()).ok_or_else(|| broken(agg))
+    read(agg, parts, &storage).ok_or_else(|| broken(agg))
 }
 
 /// The two sides of a partial view.
@@ -142,7 +152,7 @@ unsafe fn attributes(query: *mut pg_sys::Query) -> Option<Vec<i16>> {
     targets.into_iter().map(|target| unsafe { Expr::new(target.expr) }.as_column().map(|column| column.attribute)).collect()
 }
 
-fn read(agg: &ContinuousAgg, sides: Sides, storage: &Relation, visible: usize) -> Option<Definition> {
+fn read(agg: &ContinuousAgg, sides: Sides, storage: &Relation) -> Option<Definition> {
     // SAFETY: the copy of the view's query outlives the definition by the caller's memory context.
     let targets = unsafe { query::targets(sides.live_query) };
     // SAFETY: as above.
@@ -153,6 +163,7 @@ fn read(agg: &ContinuousAgg, sides: Sides, storage: &Relation, visible: usize) -
         let place = sides.live.iter().position(|number| *number == target.resno)?;
         let attribute = storage.attributes().get(usize::try_from(sides.stored[place] - 1).ok()?)?;
         let name = name_string(&attribute.attname);
+        let hidden = name.starts_with(HIDDEN_PREFIX);
         // SAFETY: as above.
         let expr = unsafe { Expr::new(target.expr) };
         let grouped = target.ressortgroupref != 0 && groups.contains(&target.ressortgroupref);
@@ -166,7 +177,7 @@ fn read(agg: &ContinuousAgg, sides: Sides, storage: &Relation, visible: usize) -
         if let Some((bucket, time)) = bucket {
             found = Some((index, bucket, time));
         }
-        columns.push(Column { name, attribute: attribute.attnum, type_oid: attribute.atttypid, role, visible: place < visible, expr });
+        columns.push(Column { name, attribute: attribute.attnum, type_oid: attribute.atttypid, role, visible: !hidden, expr });
     }
     let (bucket_column, bucket, time) = found?;
     Some(Definition {

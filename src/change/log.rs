@@ -1,0 +1,120 @@
+//! The end of a transaction that changed hypertables with continuous aggregates: what has to be logged, and what is known already.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use pgrx::pg_sys;
+use tsc_kernel::ranges::Ranges;
+
+use super::{entry, generation};
+use crate::catalog::{cache, continuous_agg, continuous_agg_range, hypertable_change};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::{context, xact};
+
+/// The most ranges that a transaction logs for a hypertable.
+const MOST_LOGGED: usize = 64;
+
+/// What is known of a hypertable in a generation.
+#[derive(Default)]
+struct Known {
+    /// What its continuous aggregates have materialized.
+    materialized: Ranges,
+    /// What committed transactions of this backend logged: nobody has taken it from the log yet, or whoever has waits for those that
+    /// relied on it.
+    logged: Ranges,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    known: HashMap<pg_sys::Oid, Known>,
+    /// What the transaction that is committing logs, and the generation that it saw.
+    committing: Vec<(pg_sys::Oid, Ranges)>,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+}
+
+/// Before a transaction commits, or is prepared.
+pub fn before_end(prepares: bool) -> Result<()> {
+    if prepares && generation::is_unsettled() {
+        return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot PREPARE a transaction that has refreshed a continuous aggregate")
+            .hint("Commit it, or refresh in a transaction of its own."));
+    }
+    // Without an id it has changed nothing after all, or a rollback took it back.
+    if !xact::has_written() {
+        return Ok(());
+    }
+    for mut entry in entry::changed() {
+        let (hypertable, changes) = (entry.hypertable, entry.changes().clone());
+        // The table may be gone, or its last continuous aggregate.
+        if cache::find(hypertable).is_some_and(|hypertable| hypertable.grain.is_some()) {
+            context::with_temporary(|| log(hypertable, changes, prepares));
+        }
+    }
+    Ok(())
+}
+
+fn log(hypertable: pg_sys::Oid, changes: Ranges, prepares: bool) {
+    // Who materializes need not wait for a prepared transaction, since it leaves nothing out.
+    let mut changes = if prepares {
+        changes
+    } else {
+        generation::enter(hypertable);
+        generation::settled().map_or_else(|| changes.clone(), |generation| without_known(hypertable, &changes, generation))
+    };
+    changes.coarsen(MOST_LOGGED);
+    hypertable_change::insert(hypertable, &changes);
+    if !prepares && !changes.is_empty() {
+        STATE.with_borrow_mut(|state| state.committing.push((hypertable, changes)));
+    }
+}
+
+/// What has to be logged of changes. The lock of [`generation::enter`] is held.
+fn without_known(hypertable: pg_sys::Oid, changes: &Ranges, generation: u64) -> Ranges {
+    let is_new = STATE.with_borrow_mut(|state| {
+        if state.generation != generation {
+            state.generation = generation;
+            state.known.clear();
+        }
+        !state.known.contains_key(&hypertable)
+    });
+    if is_new {
+        // Nobody looks into the cache meanwhile.
+        let materialized = materialized(hypertable);
+        STATE.with_borrow_mut(|state| state.known.insert(hypertable, Known { materialized, logged: Ranges::EMPTY }));
+    }
+    STATE.with_borrow(|state| {
+        let Some(known) = state.known.get(&hypertable) else { return changes.clone() };
+        let matters = |range: &&tsc_kernel::ranges::Range| known.materialized.overlaps(**range) && !known.logged.covers(**range);
+        changes.as_slice().iter().filter(matters).copied().collect()
+    })
+}
+
+/// What is materialized of a hypertable, as of this moment, whatever the transaction's snapshot is.
+fn materialized(hypertable: pg_sys::Oid) -> Ranges {
+    let aggregates = continuous_agg::of_source(hypertable);
+    // SAFETY: without a snapshot, what is committed now is read.
+    let states = aggregates.iter().map(|agg| unsafe { continuous_agg_range::read(agg.storage, std::ptr::null_mut()) }.materialized);
+    states.fold(Ranges::EMPTY, |all, materialized| all.union(&materialized))
+}
+
+/// When a transaction has ended.
+pub fn at_end(committed: bool) {
+    for mut entry in entry::changed() {
+        entry.clear();
+    }
+    STATE.with_borrow_mut(|state| {
+        let logged = std::mem::take(&mut state.committing);
+        if !committed {
+            return;
+        }
+        for (hypertable, ranges) in logged {
+            // Without an entry the generation was not settled.
+            if let Some(known) = state.known.get_mut(&hypertable) {
+                known.logged.extend(&ranges);
+            }
+        }
+    });
+}
