@@ -7,4 +7,5 @@ pub mod conditions;
 pub mod definition;
 pub mod parts;
 pub mod refresh;
+pub mod routing;
 pub mod valid;

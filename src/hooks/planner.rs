@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
+use crate::cagg::routing;
 use crate::guc;
 use crate::ingest::guard::add_guards;
 use crate::pg::ffi;
@@ -34,6 +35,9 @@ unsafe extern "C-unwind" fn plan(
             scan::mark(query);
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 planner::rewrite(query, parameters);
+                if routing::is_enabled() {
+                    routing::route(query, parameters);
+                }
                 planner::Session::new()
             });
             let statement = match PREVIOUS {

@@ -40,10 +40,8 @@ pub fn distribute(hypertable: pg_sys::Oid) -> Result<()> {
     if unsafe { hypertable_change::read(hypertable, std::ptr::null_mut()) }.is_empty() {
         return Ok(());
     }
-    let sql = format!(
-        "DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high",
-        hypertable.to_u32()
-    );
+    let sql =
+        format!("DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high", hypertable.to_u32());
     let changes: Ranges = as_owner_of_catalog(|| spi::query(&sql))?.iter().filter_map(|row| range(row, 0)).collect();
     for agg in continuous_agg::of_source(hypertable) {
         // Read after the log: who materializes more meanwhile takes care of it, since it is invalid until it is computed. What is invalid
