@@ -4,6 +4,7 @@ pub mod answer;
 mod bounds;
 pub mod bucket;
 pub mod conditions;
+pub mod ddl;
 pub mod definition;
 pub mod parts;
 pub mod refresh;

@@ -346,6 +346,7 @@ postgres! {
     fn before_shmem_exit(function: pg_on_exit_callback, arg: Datum);
     fn begin_heap_rewrite(old_heap: Relation, new_heap: Relation, oldest_xmin: TransactionId, freeze_xid: TransactionId, cutoff_multi: MultiXactId) -> *mut c_void;
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
+    fn bms_add_members(a: *mut Bitmapset, b: *const Bitmapset) -> *mut Bitmapset;
     fn bms_copy(a: *const Bitmapset) -> *mut Bitmapset;
     fn bms_del_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
     fn bms_equal(a: *const Bitmapset, b: *const Bitmapset) -> bool;
@@ -552,6 +553,7 @@ postgres! {
     fn makeNullConst(consttype: Oid, consttypmod: int32, constcollid: Oid) -> *mut Const;
     fn makeParamList(numParams: c_int) -> ParamListInfo;
     fn makeRangeVar(schemaname: *mut c_char, relname: *mut c_char, location: c_int) -> *mut RangeVar;
+    fn makeRangeVarFromNameList(names: *mut List) -> *mut RangeVar;
     fn makeRelabelType(arg: *mut Expr, rtype: Oid, rtypmod: int32, rcollid: Oid, rformat: CoercionForm::Type) -> *mut RelabelType;
     fn makeString(str_: *mut c_char) -> *mut String;
     fn makeTargetEntry(expr: *mut Expr, resno: AttrNumber, resname: *mut c_char, resjunk: bool) -> *mut TargetEntry;
@@ -603,6 +605,7 @@ postgres! {
     fn pg_get_querydef(query: *mut Query, pretty: bool) -> *mut c_char;
     fn pg_get_timezone_name(tz: *mut pg_tz) -> *const c_char;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_namespace_ownercheck(nsp_oid: Oid, roleid: Oid) -> bool;
     fn pg_next_dst_boundary(timep: *const pg_time_t, before_gmtoff: *mut c_long, before_isdst: *mut c_int, boundary: *mut pg_time_t, after_gmtoff: *mut c_long, after_isdst: *mut c_int, tz: *const pg_tz) -> c_int;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
@@ -639,6 +642,7 @@ postgres! {
     fn reindex_relation(relid: Oid, flags: c_int, params: *mut ReindexParams) -> bool;
     fn relation_close(relation: Relation, lockmode: LOCKMODE);
     fn relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
+    fn relation_openrv_extended(relation: *const RangeVar, lockmode: LOCKMODE, missing_ok: bool) -> Relation;
     fn renameatt(stmt: *mut RenameStmt) -> ObjectAddress;
     fn reparameterize_path(root: *mut PlannerInfo, path: *mut Path, required_outer: Relids, loop_count: f64) -> *mut Path;
     fn rewrite_heap_dead_tuple(state: *mut c_void, old_tuple: HeapTuple) -> bool;

@@ -130,7 +130,7 @@ class Definition:
 
 # What can be rolled up from parts.
 DECOMPOSED = ("count(*)", "count(t.v)", "sum(t.v)", "avg(t.v)", "min(t.v)", "max(t.v)", "stddev(t.v)", "var_pop(t.v)", "sum(t.n)", "avg(t.n)", "variance(t.n)", "stddev_pop(t.n)", "sum(t.q)",
-              "avg(t.q)", "stddev_samp(t.q)", "var_samp(t.q)", "min(t.q)", "max(t.n)", "min(t.s)", "max(t.time)", "bool_and(t.b)", "bool_or(t.b)", "every(t.b)", "bit_and(t.n)", "bit_or(t.n)",
+              "avg(t.q)", "stddev_samp(t.q)", "var_samp(t.q)", "max(t.id)", "max(t.n)", "min(t.s)", "max(t.time)", "bool_and(t.b)", "bool_or(t.b)", "every(t.b)", "bit_and(t.n)", "bit_or(t.n)",
               "count(t.s)", "first(t.v, t.id)", "last(t.s, t.id)", "last(t.n, t.id)", "sum(t.n::bigint)", "avg(t.v + 1)", "sum(t.v * 2)", "max(t.v - t.n)", "count(*) FILTER (WHERE t.b)",
               "sum(t.n) FILTER (WHERE t.dev > 2)", "avg(t.v) FILTER (WHERE t.b IS NOT TRUE)", "avg(t.id)", "sum(t.v::real)", "avg(t.n::smallint)", "last(t.q, t.id)")
 UNIQUE_TIMES = ("first(t.v, t.time)", "last(t.v, t.time)", "last(t.s, t.time)", "first(t.n, t.time)")
