@@ -20,6 +20,7 @@ extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["schemas"]);
 extension_sql_file!("../../sql/continuous_aggs.sql", name = "continuous_aggs", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_continuous_aggs.sql", name = "functions_continuous_aggs", requires = ["continuous_aggs"]);
+extension_sql_file!("../../sql/functions_cagg_live.sql", name = "functions_cagg_live", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_chunk.sql", name = "functions_chunk", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_columnstore.sql", name = "functions_columnstore", requires = ["functions_chunk"]);
