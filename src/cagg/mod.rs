@@ -1,5 +1,10 @@
 //! Continuous aggregates.
 
+pub mod answer;
+mod bounds;
 pub mod bucket;
+pub mod conditions;
 pub mod definition;
 pub mod parts;
+pub mod refresh;
+pub mod valid;

@@ -53,6 +53,19 @@ type Memo = HashMap<(usize, pg_sys::Oid, Reader), Rc<Usable>>;
 
 thread_local! {
     static MEMO: RefCell<Memo> = RefCell::default();
+    /// The rules of buckets, which never change, by the ids of continuous aggregates, which are never used again.
+    static BUCKETS: RefCell<HashMap<(pg_sys::Oid, i32), Bucket>> = RefCell::default();
+}
+
+/// The rule of the buckets of a continuous aggregate.
+pub fn bucket_of(agg: &ContinuousAgg) -> Result<Bucket> {
+    let key = (agg.storage, agg.id);
+    if let Some(bucket) = BUCKETS.with_borrow(|buckets| buckets.get(&key).cloned()) {
+        return Ok(bucket);
+    }
+    let bucket = context::with_temporary(|| definition::load(agg).map(|definition| definition.bucket))?;
+    BUCKETS.with_borrow_mut(|buckets| buckets.insert(key, bucket.clone()));
+    Ok(bucket)
 }
 
 /// Forgets what a run of a query knew when its memory goes.
@@ -95,7 +108,7 @@ fn missing(storage: pg_sys::Oid) -> Error {
 /// As for [`usable`].
 unsafe fn find(run: pg_sys::MemoryContext, storage: pg_sys::Oid, reader: Reader) -> Result<Usable> {
     let agg = continuous_agg::of_storage(storage).ok_or_else(|| missing(storage))?;
-    let bucket = definition::bucket_of(&agg)?;
+    let bucket = bucket_of(&agg)?;
     // SAFETY: a snapshot is active, by the caller's promise.
     let (mut valid, kept) = unsafe {
         let snapshot = ffi::GetActiveSnapshot();

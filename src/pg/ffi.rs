@@ -205,6 +205,7 @@ postgres! {
     fn InputFunctionCall(flinfo: *mut FmgrInfo, str_: *mut c_char, typioparam: Oid, typmod: int32) -> Datum;
     fn IsInParallelMode() -> bool;
     fn IsInTransactionBlock(isTopLevel: bool) -> bool;
+    fn IsSubTransaction() -> bool;
     fn IsSystemRelation(relation: Relation) -> bool;
     fn IsTransactionBlock() -> bool;
     fn IsTransactionState() -> bool;
@@ -453,6 +454,7 @@ postgres! {
     fn get_database_oid(dbname: *const c_char, missing_ok: bool) -> Oid;
     fn get_element_type(typid: Oid) -> Oid;
     fn get_extension_oid(extname: *const c_char, missing_ok: bool) -> Oid;
+    fn get_fn_expr_arg_stable(flinfo: *mut FmgrInfo, argnum: c_int) -> bool;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
     fn get_func_prokind(funcid: Oid) -> c_char;
