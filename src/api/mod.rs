@@ -3,7 +3,6 @@
 use pgrx::extension_sql_file;
 
 mod admin;
-mod cagg_live;
 mod catalog;
 mod chunk;
 mod chunk_change;
