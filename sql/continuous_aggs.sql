@@ -46,6 +46,13 @@ CREATE TABLE _timescaledb_config.hypertable_change (
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.continuous_agg
     FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.catalog_changed();
 
+-- A restore, or whoever else changes this by plain SQL: no transaction may go on relying on what it knew of it.
+CREATE FUNCTION _timescaledb_functions.ranges_changed() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'tsc_ranges_changed' LANGUAGE c;
+REVOKE EXECUTE ON FUNCTION _timescaledb_functions.ranges_changed() FROM PUBLIC;
+CREATE TRIGGER ranges_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.continuous_agg_range
+    FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.ranges_changed();
+
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.continuous_agg', '');
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.continuous_agg_range', '');
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.hypertable_change', '');

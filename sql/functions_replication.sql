@@ -6,6 +6,10 @@ CREATE FUNCTION _timescaledb_functions.intake() RETURNS trigger
 CREATE FUNCTION _timescaledb_functions.create_intake(hypertable regclass) RETURNS regclass
     AS 'MODULE_PATHNAME', 'tsc_create_intake' LANGUAGE c VOLATILE;
 
+-- Triggers on subscribed hypertables with continuous aggregates call it: which times logical replication changes.
+CREATE FUNCTION _timescaledb_functions.record_change() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'tsc_record_change' LANGUAGE c;
+
 -- Heap, for tables that store nothing.
 CREATE FUNCTION _timescaledb_functions.intake_am(internal) RETURNS table_am_handler
     AS 'MODULE_PATHNAME', 'tsc_intake_am' LANGUAGE c;

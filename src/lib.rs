@@ -34,6 +34,7 @@ pub extern "C-unwind" fn _PG_init() {
         catalog::cache::init();
         columnar::layout::init();
         catalog::functions::init();
+        pg::template::init();
         hooks::install();
         jobs::init();
     } else {

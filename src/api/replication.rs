@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 
 use crate::error::{Error, SqlState};
 use crate::hypertable::intake;
-use crate::pg::trigger::NewRow;
+use crate::pg::trigger::{Changed, NewRow};
 use crate::pg::{acl, intake_am};
 use crate::sql_function;
 
@@ -27,6 +27,17 @@ sql_function!(
         })?;
         crate::ingest::intake::redirect(row)?;
         // A null pointer, not SQL's NULL: the row is not stored in the intake.
+        Ok(Some(pg_sys::Datum::null()))
+    }
+);
+
+sql_function!(
+    /// The trigger on hypertables with continuous aggregates that are targets of subscriptions.
+    tsc_record_change,
+    |args| -> pg_sys::Datum {
+        let change = Changed::of(args)
+            .ok_or_else(|| Error::new(SqlState("39P01"), "record_change() was not called as a trigger"))?;
+        crate::ingest::record::replicated(&change);
         Ok(Some(pg_sys::Datum::null()))
     }
 );

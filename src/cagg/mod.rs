@@ -5,5 +5,6 @@ mod bounds;
 pub mod bucket;
 pub mod conditions;
 pub mod definition;
+pub mod parts;
 pub mod refresh;
 pub mod valid;

@@ -2,7 +2,9 @@
 
 mod entry;
 pub mod generation;
+pub mod kept;
 mod log;
+pub mod place;
 pub mod range;
 pub mod recorder;
 

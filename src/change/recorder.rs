@@ -1,11 +1,12 @@
 //! What a statement holds to record the times of its rows.
 
-use tsc_kernel::axis::Slice;
 use tsc_kernel::ranges::Range;
 
 use super::entry::{self, Entry};
-use super::range;
 use crate::catalog::hypertable::Hypertable;
+
+/// The name of the plan node that records what the statement's ModifyTable changes.
+pub const NODE: &std::ffi::CStr = c"ChangeRecorder";
 
 /// Records the times of rows. Plain data without a destructor; recording calls nothing of PostgreSQL's and does not fail.
 #[derive(Clone, Copy)]
@@ -48,10 +49,5 @@ impl Recorder {
         if range.low < entry.low || range.high > entry.high {
             entry.add(range);
         }
-    }
-
-    /// Rows anywhere in a slice may.
-    pub fn note_slice(self, slice: Slice) {
-        self.note_range(range::of_slice(slice));
     }
 }

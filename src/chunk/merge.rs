@@ -10,6 +10,7 @@ use tsc_kernel::axis::Slice;
 use super::list::{self, Located};
 use super::locked::{LockedSlice, lock_hypertable_of};
 use crate::catalog::chunk as chunk_catalog;
+use crate::change::kept;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::slice;
 use crate::pg::relation::{Relation, relation_name};
@@ -130,7 +131,7 @@ pub fn drop_slices(slices: &[(pg_sys::Oid, Vec<pg_sys::Oid>)]) -> Result<()> {
         }
     }
     table::command_counter_increment();
-    partition_change::drop_tables(&slices.iter().map(|(table, _)| *table).collect::<Vec<_>>());
+    kept::while_rearranging(|| partition_change::drop_tables(&slices.iter().map(|(table, _)| *table).collect::<Vec<_>>()));
     Ok(())
 }
 

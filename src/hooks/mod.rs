@@ -6,6 +6,7 @@ mod ddl;
 mod executor;
 mod index_rights;
 mod object_access;
+mod partitions;
 mod paths;
 mod planner;
 mod relation_info;
@@ -19,6 +20,7 @@ mod vacuum;
 /// Installs all hooks; once, while shared_preload_libraries is processed.
 pub fn install() {
     crate::custom::register::<crate::ingest::guard::ChunkGuard>();
+    crate::custom::register::<crate::ingest::record::ChangeRecorder>();
     crate::scan::init();
     paths::install();
     planner::install();

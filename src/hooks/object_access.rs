@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use super::truncate;
 use crate::catalog::{chunk, columnar_chunk, hypertable};
+use crate::change::kept;
 use crate::columnar::ddl::{extension, types};
 use crate::columnar::settings_change;
 use crate::error::Result;
@@ -66,11 +67,13 @@ fn dropped(relid: pg_sys::Oid) -> Result<()> {
     // SAFETY: a syscache look-up.
     match unsafe { ffi::get_rel_relkind(relid) } as u8 {
         b'p' => {
+            kept::before_drop(relid);
             if let Some(id) = hypertable::delete(relid) {
                 define::delete_of_hypertable(id);
             }
         }
         b'r' | b'f' => {
+            kept::before_drop(relid);
             chunk::delete(relid);
             columnar_chunk::delete(relid);
             // The extension is being dropped: its scheduler is to notice.

@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use crate::guc;
 use crate::ingest::guard::add_guards;
+use crate::ingest::record;
 use crate::pg::ffi;
 use crate::pg::guard::{boundary, guard};
 use crate::{planner, scan};
@@ -32,6 +33,7 @@ unsafe extern "C-unwind" fn plan(
     unsafe {
         boundary(|| {
             scan::mark(query);
+            record::mark(query);
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 planner::rewrite(query, parameters);
                 planner::Session::new()

@@ -3,6 +3,8 @@
 //! `TRUNCATE ONLY chunk` empties the heap alone, as ONLY means the heap everywhere: so a restore by several sessions begins with a table,
 //! when batches may be there already.
 //!
+//! What was materialized of the rows has to be computed anew.
+//!
 //! PostgreSQL names each table that it will truncate (children, and what CASCADE reaches, included) to the object access hook.
 
 use std::cell::RefCell;
@@ -10,6 +12,7 @@ use std::cell::RefCell;
 use pgrx::pg_sys;
 
 use crate::catalog::columnar_chunk;
+use crate::change::kept;
 use crate::chunk::row_form;
 use crate::pg::guard::on_error;
 use crate::pg::{ffi, list};
@@ -41,6 +44,7 @@ pub unsafe fn run(statement: *mut pg_sys::TruncateStmt, forward: impl FnOnce()) 
         if let Some(part) = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid)) {
             row_form::drop_part(&part);
         }
+        kept::after_truncate(relid);
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use super::{continuous_agg, database, ddl, index_rights, roles, subscription, truncate, vacuum};
+use super::{continuous_agg, database, ddl, index_rights, partitions, roles, subscription, truncate, vacuum};
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -121,7 +121,9 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
             pg_sys::NodeTag::T_AlterTableStmt => {
                 let watch = Watch::before_alter(statement.cast())?;
+                let moved = partitions::before_alter(statement.cast());
                 ddl::alter_table(statement.cast(), || index_rights::alter_table(call.as_indexing(), forward))?;
+                partitions::after_alter(&moved);
                 return watch.map_or(Ok(()), |watch| watch.after());
             }
             pg_sys::NodeTag::T_AlterEnumStmt => {
@@ -219,6 +221,9 @@ unsafe fn process_copy(call: Call) -> Result<()> {
                 }
                 return Ok(());
             }
+        }
+        if (*copy).is_from {
+            partitions::before_copy(copy);
         }
         call.forward();
         Ok(())

@@ -71,9 +71,38 @@ pub fn ensure_for_subscriptions() -> Result<()> {
             } else if cache::find(relid).is_some() {
                 ensure_unless_default(relid)?;
             }
+            watch(relid)?;
         }
     }
     Ok(())
+}
+
+/// The triggers that record what logical replication changes.
+const RECORD: &str = "timescale_compat_record";
+const RECORD_TRUNCATE: &str = "timescale_compat_record_truncate";
+
+/// Has what logical replication does to a hypertable with continuous aggregates recorded, or to the hypertable that a table is a part of:
+/// its workers change rows without a planner or an executor that could be hooked, but triggers fire.
+fn watch(relid: pg_sys::Oid) -> Result<()> {
+    let Some(hypertable) = cache::find(partition::root_of(relid)).filter(|hypertable| hypertable.grain.is_some()) else { return Ok(()) };
+    let function = function::find(&("_timescaledb_functions".to_owned(), "record_change".to_owned()), &[])
+        .ok_or_else(|| Error::internal("the function record_change() is gone"))?;
+    let root = Relation::open(hypertable.relid, pg_sys::ShareRowExclusiveLock);
+    if !trigger::calls(&root, function) {
+        context::as_user(root.class().relowner, || {
+            let events = pg_sys::TRIGGER_TYPE_INSERT | pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE;
+            trigger::create_for_replication(&root, RECORD, events, function);
+            trigger::create_for_replication(&root, RECORD_TRUNCATE, pg_sys::TRIGGER_TYPE_TRUNCATE, function);
+        });
+    }
+    Ok(())
+}
+
+/// Has what logical replication does to a hypertable recorded if it, or a chunk of it, is the target of a subscription. To be called when
+/// it has got its first continuous aggregate; subscriptions that come later see to it themselves.
+pub fn watch_if_subscribed(hypertable: pg_sys::Oid) -> Result<()> {
+    let is_target = subscribed()?.into_iter().any(|(_, target)| partition::root_of(target) == hypertable);
+    if is_target { watch(hypertable) } else { Ok(()) }
 }
 
 /// Makes the intake of a new hypertable if the table is the target of a subscription already.

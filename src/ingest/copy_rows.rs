@@ -265,6 +265,9 @@ unsafe fn enter(work: &mut Loop, chunk: *mut pg_sys::ResultRelInfo) {
         work.unique_previous = before.is_some_and(unique::trigger::is_alone);
         let before = before.is_some() && !work.unique_previous;
         work.before_previous = before;
+        if before {
+            work.time.note_slice();
+        }
         work.direct_previous = enter_columns(work, chunk);
         work.collect_previous = work.collect && !before && (*chunk).ri_FdwRoutine.is_null() && !work.direct_previous;
         if !work.collect_previous {

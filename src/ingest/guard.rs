@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 
 use super::routing::{self, SetAside};
 use super::slice_guard::SliceGuard;
-use super::{divert, merge};
+use super::{divert, merge, record, routed};
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
 use crate::columnar::direct::Direct;
@@ -38,6 +38,8 @@ pub struct ChunkGuard {
     pub(super) direct_decided: bool,
     /// The chunk that the last row went to, and whether it went into columns.
     pub(super) direct_previous: (*mut pg_sys::ResultRelInfo, bool),
+    /// Rows that a MERGE had inserted when the last row had a match; less than 0 if it had none.
+    pub(super) inserted_at_match: f64,
     /// Chunks made so far, for EXPLAIN ANALYZE.
     created: u64,
 }
@@ -65,6 +67,7 @@ unsafe fn guard_plan(statement: *mut pg_sys::PlannedStmt, plan: *mut pg_sys::Pla
             return;
         }
         let modify = plan.cast::<pg_sys::ModifyTable>();
+        record::add(statement, modify);
         if (*modify).operation == pg_sys::CmdType::CMD_DELETE {
             return;
         }
@@ -101,6 +104,19 @@ unsafe fn updated_column(modify: *mut pg_sys::ModifyTable, rtable: *mut pg_sys::
 /// # Safety
 /// `child` is a finished plan.
 unsafe fn make_plan(hypertable: &Hypertable, key: i16, child: *mut pg_sys::Plan) -> *mut pg_sys::CustomScan {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let oid = ffi::lappend_oid(std::ptr::null_mut(), hypertable.relid);
+        let private = list::from_pointers([oid, ffi::lappend_int(std::ptr::null_mut(), key.into())]);
+        pass_through_plan::<ChunkGuard>(child, private)
+    }
+}
+
+/// A plan node that hands on the rows of its child.
+///
+/// # Safety
+/// `child` is a finished plan.
+pub(super) unsafe fn pass_through_plan<N: Node>(child: *mut pg_sys::Plan, private: *mut pg_sys::List) -> *mut pg_sys::CustomScan {
     let scan: *mut pg_sys::CustomScan = node::make_node(pg_sys::NodeTag::T_CustomScan);
     // SAFETY: fresh nodes; the child's fields are copied as set_plan_references would leave them.
     unsafe {
@@ -115,9 +131,8 @@ unsafe fn make_plan(hypertable: &Hypertable, key: i16, child: *mut pg_sys::Plan)
         plan.lefttree = child;
         plan.targetlist = pass_through((*child).targetlist, pg_sys::INDEX_VAR);
         (*scan).custom_scan_tlist = pass_through((*child).targetlist, pg_sys::OUTER_VAR);
-        (*scan).methods = custom::methods::<ChunkGuard>().scan;
-        let oid = ffi::lappend_oid(std::ptr::null_mut(), hypertable.relid);
-        (*scan).custom_private = list::from_pointers([oid, ffi::lappend_int(std::ptr::null_mut(), key.into())]);
+        (*scan).methods = custom::methods::<N>().scan;
+        (*scan).custom_private = private;
     }
     scan
 }
@@ -142,6 +157,24 @@ unsafe fn pass_through(source: *mut pg_sys::List, varno: i32) -> *mut pg_sys::Li
     }
 }
 
+/// Starts the child of a node that hands on its rows.
+///
+/// # Safety
+/// Called once, for a node of [`pass_through_plan`].
+pub(super) unsafe fn begin_pass_through<N: Node>(state: &mut State<N>, estate: *mut pg_sys::EState, flags: i32) {
+    // SAFETY: the plan's child becomes the state's; rows come out in the child's slots.
+    unsafe {
+        let ps = &mut state.scan.ss.ps;
+        ps.lefttree = ffi::ExecInitNode((*ps.plan).lefttree, estate, flags);
+        ps.resultopsset = true;
+        ps.resultops = (*ps.lefttree).resultops;
+        ps.resultopsfixed = (*ps.lefttree).resultopsset && (*ps.lefttree).resultopsfixed;
+        if ps.resultops.is_null() {
+            ps.resultops = (*(*ps.lefttree).ps_ResultTupleSlot.cast::<pg_sys::TupleTableSlot>()).tts_ops;
+        }
+    }
+}
+
 impl Node for ChunkGuard {
     const NAME: &'static CStr = c"ChunkGuard";
 
@@ -162,22 +195,14 @@ impl Node for ChunkGuard {
             direct: std::ptr::null_mut(),
             direct_decided: !guc::enable_direct_compress_insert() && !settings::writes_directly(&hypertable),
             direct_previous: (std::ptr::null_mut(), false),
+            inserted_at_match: -1.0,
             created: 0,
         })
     }
 
     unsafe fn begin(state: &mut State<Self>, estate: *mut pg_sys::EState, flags: i32) -> Result<()> {
-        // SAFETY: the plan's child becomes the state's; rows come out in the child's slots.
-        unsafe {
-            let ps = &mut state.scan.ss.ps;
-            ps.lefttree = ffi::ExecInitNode((*ps.plan).lefttree, estate, flags);
-            ps.resultopsset = true;
-            ps.resultops = (*ps.lefttree).resultops;
-            ps.resultopsfixed = (*ps.lefttree).resultopsset && (*ps.lefttree).resultopsfixed;
-            if ps.resultops.is_null() {
-                ps.resultops = (*(*ps.lefttree).ps_ResultTupleSlot.cast::<pg_sys::TupleTableSlot>()).tts_ops;
-            }
-        }
+        // SAFETY: called once by the executor.
+        unsafe { begin_pass_through(state, estate, flags) }
         Ok(())
     }
 
@@ -195,6 +220,9 @@ impl Node for ChunkGuard {
                 if slot::is_null(row) {
                     if !state.node.direct.is_null() {
                         divert::finish(state);
+                    }
+                    if !state.node.slice.changes().is_none() {
+                        cold_finish(state);
                     }
                     return row;
                 }
@@ -259,6 +287,9 @@ impl ChunkGuard {
             let covered = routing::cover(modify, guard.slice.axis(), position, &mut *aside)?;
             guard.created += u64::from(covered.created);
             guard.slice.remember(covered.slice);
+            if may_give_other_times(modify, guard.slice.relid()) {
+                guard.slice.note_slice();
+            }
         }
         Ok(())
     }
@@ -283,6 +314,36 @@ pub(super) unsafe fn modify_state(state: &State<ChunkGuard>) -> Option<*mut pg_s
     }
 }
 
+/// True if rows may get another time on their way into the chunk that they are routed to, as far as the hypertable itself tells.
+///
+/// # Safety
+/// A running ModifyTable.
+unsafe fn may_give_other_times(modify: *mut pg_sys::ModifyTableState, relid: pg_sys::Oid) -> bool {
+    // SAFETY: the plan of a ModifyTableState is a ModifyTable.
+    unsafe {
+        let plan = &*(*modify).ps.plan.cast::<pg_sys::ModifyTable>();
+        let updates = plan.onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE;
+        let time = cache::find(relid).map_or(0, |hypertable| i32::from(hypertable.time().attribute));
+        (updates && list::ints(plan.onConflictCols).contains(&time)) || routed::may_change_rows((*modify).rootResultRelInfo)
+    }
+}
+
+#[cold]
+unsafe fn cold_finish(state: &mut State<ChunkGuard>) {
+    // SAFETY: called from `next`, with nothing pending: all rows have been stored.
+    unsafe {
+        boundary(|| {
+            if state.node.is_merge {
+                merge::note_unforeseen(state);
+            }
+            if !state.node.modify.is_null() {
+                routed::note(state.node.modify);
+            }
+            Ok(())
+        });
+    }
+}
+
 #[cold]
 unsafe fn cold_cover(state: &mut State<ChunkGuard>, key: Option<pg_sys::Datum>) {
     // SAFETY: called from `next`, with nothing pending.
@@ -302,11 +363,12 @@ unsafe fn cold_merge(state: &mut State<ChunkGuard>, row: *mut pg_sys::TupleTable
 pub unsafe fn connect(query: *mut pg_sys::QueryDesc) {
     // SAFETY: plan states of a started query; those of data-modifying CTEs are in es_auxmodifytables.
     unsafe {
-        connect_one((*query).planstate);
         let estate = (*query).estate;
+        let runs = !estate.is_null() && (*estate).es_top_eflags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 == 0;
+        connect_one((*query).planstate, runs);
         if !estate.is_null() {
             for auxiliary in list::cells((*estate).es_auxmodifytables) {
-                connect_one(auxiliary.ptr_value.cast());
+                connect_one(auxiliary.ptr_value.cast(), runs);
             }
         }
     }
@@ -314,14 +376,22 @@ pub unsafe fn connect(query: *mut pg_sys::QueryDesc) {
 
 /// # Safety
 /// `planstate` is NULL or a plan state.
-unsafe fn connect_one(planstate: *mut pg_sys::PlanState) {
+unsafe fn connect_one(planstate: *mut pg_sys::PlanState, runs: bool) {
     // SAFETY: the tag says that it is a ModifyTableState.
     unsafe {
-        if node::tag(planstate) == pg_sys::NodeTag::T_ModifyTableState
-            && let Some(state) = State::<ChunkGuard>::cast((*planstate).lefttree)
-        {
+        if node::tag(planstate) != pg_sys::NodeTag::T_ModifyTableState {
+            return;
+        }
+        let mut child = (*planstate).lefttree;
+        let guard = State::<ChunkGuard>::cast(child);
+        let is_guarded = guard.is_some();
+        if let Some(state) = guard {
             state.node.modify = planstate.cast();
             state.node.aside.begin((*planstate).state);
+            child = state.child();
+        }
+        if runs {
+            record::connect(planstate.cast(), child, is_guarded);
         }
     }
 }

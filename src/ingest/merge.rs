@@ -4,6 +4,7 @@
 //! sets the key, since its conditions may look at a version of the row that the guard does not see.
 
 use pgrx::pg_sys;
+use tsc_kernel::ranges::Range;
 
 use super::guard::{self, ChunkGuard};
 use crate::catalog::cache;
@@ -45,6 +46,10 @@ pub unsafe fn cover_actions(state: &mut State<ChunkGuard>, row: *mut pg_sys::Tup
         }
         let actions = &*state.node.merge;
         let matched = match_of(actions, modify, row);
+        note_unforeseen(state);
+        if matched.is_some() {
+            state.node.inserted_at_match = (*modify).mt_merge_inserted;
+        }
         ffi::MemoryContextReset((*actions.context).ecxt_per_tuple_memory);
         (*actions.context).ecxt_innertuple = row;
         (*actions.context).ecxt_outertuple = std::ptr::null_mut();
@@ -74,6 +79,22 @@ pub unsafe fn cover_actions(state: &mut State<ChunkGuard>, row: *mut pg_sys::Tup
         }
     }
     Ok(())
+}
+
+/// Records what became of the last row that had a match, if another transaction deleted the match at the last moment: the row was
+/// inserted then, without having been looked at.
+///
+/// # Safety
+/// The node runs below a MERGE's ModifyTable, which is done with the last row.
+pub unsafe fn note_unforeseen(state: &mut State<ChunkGuard>) {
+    let before = std::mem::replace(&mut state.node.inserted_at_match, -1.0);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(modify) = guard::modify_state(state) else { return };
+        if before >= 0.0 && (*modify).mt_merge_inserted > before {
+            crate::change::note(state.node.slice.relid(), Range::ALL);
+        }
+    }
 }
 
 /// # Safety

@@ -6,6 +6,8 @@ mod divert;
 pub mod guard;
 pub mod intake;
 mod merge;
+pub mod record;
+mod routed;
 pub mod routing;
 pub mod serializable;
 mod slice_guard;

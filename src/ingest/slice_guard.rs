@@ -2,9 +2,11 @@
 
 use pgrx::pg_sys;
 use tsc_kernel::axis::{Axis, Slice};
+use tsc_kernel::ranges::Range;
 
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
+use crate::change::Recorder;
 use crate::error::{Error, Result};
 use crate::hypertable::slice;
 use crate::pg::ffi::{self, raw};
@@ -24,6 +26,8 @@ pub struct SliceGuard {
     /// A function to apply to the column, if `has_function`.
     function: pg_sys::FmgrInfo,
     has_function: bool,
+    /// Where the rows' times are recorded.
+    changes: Recorder,
 }
 
 impl SliceGuard {
@@ -36,10 +40,11 @@ impl SliceGuard {
             // SAFETY: fills the struct, which may be moved: nothing points into it.
             unsafe { ffi::fmgr_info(oid, &mut function) };
         }
-        Ok(Self { relid: hypertable.relid, column, axis, first: i64::MAX, last: i64::MIN, function, has_function: oid.is_some() })
+        let changes = Recorder::of(hypertable);
+        Ok(Self { relid: hypertable.relid, column, axis, first: i64::MAX, last: i64::MIN, function, has_function: oid.is_some(), changes })
     }
 
-    /// None if the row's slice is the known one; else its key, None in turn if that is NULL.
+    /// None if the row's slice is the known one; else its key, None in turn if that is NULL. Either way its time is recorded.
     ///
     /// # Safety
     /// `row` has the column. An ERROR jumps: nothing with a destructor may be pending.
@@ -65,6 +70,7 @@ impl SliceGuard {
                 value = raw::FunctionCall1Coll(&mut self.function, pg_sys::InvalidOid, value);
             }
             let position = axis::position(self.axis, value);
+            self.changes.note(position);
             (position < self.first || position > self.last).then_some(value)
         }
     }
@@ -72,6 +78,18 @@ impl SliceGuard {
     /// The axis of the key.
     pub fn axis(&self) -> Axis {
         self.axis
+    }
+
+    /// Where the rows' times are recorded.
+    pub fn changes(&self) -> Recorder {
+        self.changes
+    }
+
+    /// Any row of the known slice may change: rows may get other times on their way into it.
+    pub fn note_slice(&self) {
+        if let Some(range) = Range::new(self.first, self.last) {
+            self.changes.note_range(range);
+        }
     }
 
     /// The hypertable.

@@ -100,6 +100,7 @@ postgres! {
     fn DefineIndex(relationId: Oid, stmt: *mut IndexStmt, indexRelationId: Oid, parentIndexId: Oid, parentConstraintId: Oid, is_alter_table: bool, check_rights: bool, check_not_in_use: bool, skip_build: bool, quiet: bool) -> ObjectAddress;
     fn DefineRelation(stmt: *mut CreateStmt, relkind: c_char, ownerId: Oid, typaddress: *mut ObjectAddress, queryString: *const c_char) -> ObjectAddress;
     fn DestroyPartitionDirectory(pdir: PartitionDirectory);
+    fn DirectFunctionCall1Coll(func: PGFunction, collation: Oid, arg1: Datum) -> Datum;
     fn DirectFunctionCall2Coll(func: PGFunction, collation: Oid, arg1: Datum, arg2: Datum) -> Datum;
     fn DomainHasConstraints(type_id: Oid) -> bool;
     fn EndCopyFrom(cstate: CopyFromState);
@@ -254,6 +255,7 @@ postgres! {
     fn ProcessInterrupts();
     fn PushActiveSnapshot(snapshot: Snapshot);
     fn PushCopiedSnapshot(snapshot: Snapshot);
+    fn PushOverrideSearchPath(newpath: *mut OverrideSearchPath);
     fn RI_FKey_trigger_type(tgfoid: Oid) -> c_int;
     fn RangeVarCallbackOwnsRelation(relation: *const RangeVar, relId: Oid, oldRelId: Oid, arg: *mut c_void);
     fn RangeVarGetAndCheckCreationNamespace(newRelation: *mut RangeVar, lockmode: LOCKMODE, existing_relation_id: *mut Oid) -> Oid;
@@ -364,6 +366,7 @@ postgres! {
     fn clauselist_selectivity(root: *mut PlannerInfo, clauses: *mut List, varRelid: c_int, jointype: JoinType::Type, sjinfo: *mut SpecialJoinInfo) -> Selectivity;
     fn coerce_to_boolean(pstate: *mut ParseState, node: *mut Node, constructName: *const c_char) -> *mut Node;
     fn coerce_to_target_type(pstate: *mut ParseState, expr: *mut Node, exprtype: Oid, targettype: Oid, targettypmod: int32, ccontext: CoercionContext::Type, cformat: CoercionForm::Type, location: c_int) -> *mut Node;
+    fn coerce_type(pstate: *mut ParseState, node: *mut Node, inputTypeId: Oid, targetTypeId: Oid, targetTypeMod: int32, ccontext: CoercionContext::Type, cformat: CoercionForm::Type, location: c_int) -> *mut Node;
     fn compute_parallel_worker(rel: *mut RelOptInfo, heap_pages: f64, index_pages: f64, max_workers: c_int) -> c_int;
     fn compute_partition_hash_value(partnatts: c_int, partsupfunc: *mut FmgrInfo, partcollation: *mut Oid, values: *mut Datum, isnull: *mut bool) -> uint64;
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
@@ -396,6 +399,7 @@ postgres! {
     fn defGetString(def: *mut DefElem) -> *mut c_char;
     fn deleteDependencyRecordsFor(classId: Oid, objectId: Oid, skipExtensionDeps: bool) -> c_long;
     fn deleteDependencyRecordsForClass(classId: Oid, objectId: Oid, refclassId: Oid, deptype: c_char) -> c_long;
+    fn deparse_context_for(aliasname: *const c_char, relid: Oid) -> *mut List;
     fn deparse_expression(expr: *mut Node, dpcontext: *mut List, forceprefix: bool, showimplicit: bool) -> *mut c_char;
     fn detoast_external_attr(attr: *mut varlena) -> *mut varlena;
     fn die(postgres_signal_arg: c_int);
@@ -421,6 +425,7 @@ postgres! {
     fn find_all_inheritors(parentrelId: Oid, lockmode: LOCKMODE, numparents: *mut *mut List) -> *mut List;
     fn find_inheritance_children(parentrelId: Oid, lockmode: LOCKMODE) -> *mut List;
     fn finish_heap_swap(OIDOldHeap: Oid, OIDNewHeap: Oid, is_system_catalog: bool, swap_toast_by_content: bool, check_constraints: bool, is_internal: bool, frozenXid: TransactionId, minMulti: MultiXactId, newrelpersistence: c_char);
+    fn float8_combine(fcinfo: FunctionCallInfo) -> Datum;
     fn fmgr_info(functionId: Oid, finfo: *mut FmgrInfo);
     fn fmgr_info_cxt(functionId: Oid, finfo: *mut FmgrInfo, mcxt: MemoryContext);
     fn format_type_be(type_oid: Oid) -> *mut c_char;
@@ -519,6 +524,7 @@ postgres! {
     fn index_insert(indexRelation: Relation, values: *mut Datum, isnull: *mut bool, heap_t_ctid: ItemPointer, heapRelation: Relation, checkUnique: IndexUniqueCheck::Type, indexUnchanged: bool, indexInfo: *mut IndexInfo) -> bool;
     fn index_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
     fn index_rescan(scan: IndexScanDesc, keys: ScanKey, nkeys: c_int, orderbys: ScanKey, norderbys: c_int);
+    fn int64_to_numeric(val: int64) -> Numeric;
     fn is_dummy_rel(rel: *mut RelOptInfo) -> bool;
     fn is_parallel_safe(root: *mut PlannerInfo, node: *mut Node) -> bool;
     fn join_clause_is_movable_to(rinfo: *mut RestrictInfo, baserel: *mut RelOptInfo) -> bool;
@@ -529,6 +535,7 @@ postgres! {
     fn list_copy(list: *const List) -> *mut List;
     fn list_free(list: *mut List);
     fn lookup_type_cache(type_id: Oid, flags: c_int) -> *mut TypeCacheEntry;
+    fn makeAlias(aliasname: *const c_char, colnames: *mut List) -> *mut Alias;
     fn makeBoolExpr(boolop: BoolExprType::Type, args: *mut List, location: c_int) -> *mut Expr;
     fn makeColumnDef(colname: *const c_char, typeOid: Oid, typmod: int32, collOid: Oid) -> *mut ColumnDef;
     fn makeConst(consttype: Oid, consttypmod: int32, constcollid: Oid, constlen: c_int, constvalue: Datum, constisnull: bool, constbyval: bool) -> *mut Const;
@@ -558,6 +565,14 @@ postgres! {
     fn nextval_internal(relid: Oid, check_permissions: bool) -> i64;
     fn nocachegetattr(tup: HeapTuple, attnum: c_int, att: TupleDesc) -> Datum;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
+    fn numeric_cmp(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_div(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_is_nan(num: Numeric) -> bool;
+    fn numeric_mul(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_round(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_scale(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_sqrt(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_sub(fcinfo: FunctionCallInfo) -> Datum;
     fn op_input_types(opno: Oid, lefttype: *mut Oid, righttype: *mut Oid);
     fn op_strict(opno: Oid) -> bool;
     fn palloc(size: Size) -> *mut c_void;

@@ -30,12 +30,23 @@ pub unsafe fn has_intake(relation: pg_sys::Relation) -> bool {
 
 /// Creates a BEFORE trigger FOR EACH ROW that fires whatever `session_replication_role` is; `events` are `TRIGGER_TYPE_*`.
 pub fn create_before(relation: &Relation, name: &str, events: u32, function: pg_sys::Oid) {
+    create(relation, name, pg_sys::TRIGGER_TYPE_BEFORE | pg_sys::TRIGGER_TYPE_ROW, events, function, pg_sys::TRIGGER_FIRES_ALWAYS);
+}
+
+/// Creates an AFTER trigger that fires for logical replication only; FOR EACH ROW unless it is about TRUNCATE.
+pub fn create_for_replication(relation: &Relation, name: &str, events: u32, function: pg_sys::Oid) {
+    let kind = if events == pg_sys::TRIGGER_TYPE_TRUNCATE { 0 } else { pg_sys::TRIGGER_TYPE_ROW };
+    create(relation, name, kind, events, function, pg_sys::TRIGGER_FIRES_ON_REPLICA);
+}
+
+/// `kind`: `TRIGGER_TYPE_BEFORE` or nothing, `TRIGGER_TYPE_ROW` or nothing.
+fn create(relation: &Relation, name: &str, kind: u32, events: u32, function: pg_sys::Oid, fires: u8) {
     let statement: *mut pg_sys::CreateTrigStmt = node::make_node(pg_sys::NodeTag::T_CreateTrigStmt);
     // SAFETY: a fresh node; a function's OID spares its name.
     unsafe {
         (*statement).trigname = node::palloc_str(name);
-        (*statement).row = true;
-        (*statement).timing = pg_sys::TRIGGER_TYPE_BEFORE as i16;
+        (*statement).row = kind & pg_sys::TRIGGER_TYPE_ROW != 0;
+        (*statement).timing = (kind & pg_sys::TRIGGER_TYPE_BEFORE) as i16;
         (*statement).events = events as i16;
         ffi::CreateTriggerFiringOn(
             statement,
@@ -49,7 +60,7 @@ pub fn create_before(relation: &Relation, name: &str, events: u32, function: pg_
             std::ptr::null_mut(),
             false,
             false,
-            pg_sys::TRIGGER_FIRES_ALWAYS as std::ffi::c_char,
+            fires as std::ffi::c_char,
         );
         ffi::CommandCounterIncrement();
     }
@@ -103,6 +114,34 @@ impl Change {
                 }
                 _ => None,
             }
+        }
+    }
+}
+
+/// What an AFTER trigger of [`create_for_replication`] sees.
+pub struct Changed {
+    /// The table.
+    pub relid: pg_sys::Oid,
+    /// The old and the new row, where there is one; neither after a TRUNCATE.
+    pub rows: [Option<*mut pg_sys::TupleTableSlot>; 2],
+}
+
+impl Changed {
+    /// What the trigger is called for; None if the call is any other.
+    pub fn of(args: Args) -> Option<Self> {
+        // SAFETY: the context of a trigger's call is a TriggerData, whose relation is open while the trigger runs.
+        unsafe {
+            let context = (*args.fcinfo()).context;
+            if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
+                return None;
+            }
+            let data = &*context.cast::<pg_sys::TriggerData>();
+            let rows = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+                _ if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 => [None, None],
+                pg_sys::TRIGGER_EVENT_UPDATE => [Some(data.tg_trigslot), Some(data.tg_newslot)],
+                _ => [Some(data.tg_trigslot), None],
+            };
+            Some(Self { relid: (*data.tg_relation).rd_id, rows })
         }
     }
 }

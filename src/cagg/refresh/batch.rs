@@ -74,8 +74,11 @@ fn compute(definition: &Definition, range: Range) -> Result<()> {
     let columns: Vec<String> = definition.columns.iter().map(|column| quote_identifier(&column.name)).collect();
     let added = spi::change(&format!("INSERT INTO {storage} ({}) {}", columns.join(", "), definition.live_sql(low, high)))?;
     let text = |value| context::with_portable_text(|| axis::value_text(column.type_oid, value));
-    Error::new(SqlState("00000"), format!("refreshed continuous aggregate \"{}\" from {} to {}", relation_name(agg.user_view), text(first), text(last)))
-        .detail(format!("{removed} rows were replaced by {added}."))
-        .report(PgLogLevel::DEBUG1);
+    Error::new(
+        SqlState("00000"),
+        format!("refreshed continuous aggregate \"{}\" from {} to {}", relation_name(agg.user_view), text(first), text(last)),
+    )
+    .detail(format!("{removed} rows were replaced by {added}."))
+    .report(PgLogLevel::DEBUG1);
     Ok(())
 }

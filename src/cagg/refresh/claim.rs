@@ -10,10 +10,10 @@ use tsc_kernel::ranges::{Range, Ranges};
 use super::ledger;
 use super::window::Options;
 use crate::cagg::bucket::Bucket;
+use crate::catalog::cache;
 use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::catalog::continuous_agg_range::{self, Kind, State};
 use crate::catalog::hypertable::Hypertable;
-use crate::catalog::cache;
 use crate::error::{Error, Result};
 use crate::pg::relation::{Relation, qualified_name, quote_identifier};
 use crate::pg::{axis, context, datetime, partition, partition_change, spi, table};
@@ -63,11 +63,7 @@ fn last_row(relid: pg_sys::Oid) -> Result<Option<i64>> {
 
 /// What is known, in whole buckets.
 fn known(bucket: &Bucket, state: &State) -> Known {
-    Known {
-        materialized: state.materialized.clone(),
-        invalid: widen_all(bucket, &state.invalid),
-        kept: widen_all(bucket, &state.kept),
-    }
+    Known { materialized: state.materialized.clone(), invalid: widen_all(bucket, &state.invalid), kept: widen_all(bucket, &state.kept) }
 }
 
 /// As much as a chunk of the source is meant to hold.

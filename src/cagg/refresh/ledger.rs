@@ -40,16 +40,12 @@ pub fn distribute(hypertable: pg_sys::Oid) -> Result<()> {
     if unsafe { hypertable_change::read(hypertable, std::ptr::null_mut()) }.is_empty() {
         return Ok(());
     }
-    let sql = format!(
-        "DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high",
-        hypertable.to_u32()
-    );
+    let sql =
+        format!("DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high", hypertable.to_u32());
     let changes: Ranges = as_owner_of_catalog(|| spi::query(&sql))?.iter().filter_map(|row| range(row, 0)).collect();
+    // Also where a continuous aggregate has materialized nothing that is seen from here: a transaction that has may just be open.
     for agg in continuous_agg::of_source(hypertable) {
-        // Read after the log: who materializes more meanwhile takes care of it, since it is invalid until it is computed. What is invalid
-        // already may just be computed by somebody who does not see these changes, and is said again.
-        let materialized = state_now(agg.storage).materialized;
-        for range in changes.intersection(&materialized).as_slice() {
+        for range in changes.as_slice() {
             continuous_agg_range::insert(agg.storage, Kind::Invalid, *range);
         }
     }

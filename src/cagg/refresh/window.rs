@@ -44,7 +44,9 @@ pub fn count(config: &Map<String, Value>, key: &str) -> Result<Option<u32>> {
             match number.map(u32::try_from) {
                 Some(Ok(0)) => Ok(None),
                 Some(Ok(number)) => Ok(Some(number)),
-                _ => Err(invalid(format!("invalid {key}")).detail("It must be an integer, and not negative.").hint("0 stands for no limit.")),
+                _ => {
+                    Err(invalid(format!("invalid {key}")).detail("It must be an integer, and not negative.").hint("0 stands for no limit."))
+                }
             }
         }
     }
@@ -107,9 +109,7 @@ pub fn from_internal(axis: Axis, start: Option<i64>, end: Option<i64>) -> Result
         Some(end) => end.checked_sub(1),
     };
     high.and_then(|high| Range::new(low, high)).ok_or_else(|| {
-        invalid("invalid refresh window")
-            .detail("The window holds nothing.")
-            .hint("The start of the window must be before the end.")
+        invalid("invalid refresh window").detail("The window holds nothing.").hint("The start of the window must be before the end.")
     })
 }
 

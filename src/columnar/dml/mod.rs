@@ -16,14 +16,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use tsc_kernel::ranges::Range;
 
+use crate::change::place;
 use crate::columnar::batch_scan::BatchScan;
 use crate::columnar::layout::Layout;
 use crate::columnar::reader::BatchReader;
 use crate::columnar::row_id;
 use crate::error::Result;
 use crate::pg::guard::guard;
-use crate::pg::{context, ffi, snapshot, table};
+use crate::pg::{axis, context, ffi, snapshot, table};
 use find::{Finder, Matches};
 use move_batch::{Mover, Taken};
 use others::Others;
@@ -129,6 +131,8 @@ struct Removable {
     chunk: pg_sys::Oid,
     tid: pg_sys::ItemPointerData,
     rows: u64,
+    /// From its first to its last time; None if it does not tell.
+    times: Option<Range>,
 }
 
 /// One look at all targets with one snapshot.
@@ -230,7 +234,18 @@ impl Round {
 }
 
 fn remember(removable: &mut BTreeMap<(u32, u64), Removable>, layout: &Layout, batch: &BatchReader) {
-    let (batches, tid) = (layout.batches, batch.tid());
+    let (batches, tid, times) = (layout.batches, batch.tid(), times(layout, batch));
     // A second round finds it again.
-    removable.insert((batches.to_u32(), row_id::number(tid)), Removable { batches, chunk: layout.chunk, tid, rows: batch.rows() as u64 });
+    removable
+        .insert((batches.to_u32(), row_id::number(tid)), Removable { batches, chunk: layout.chunk, tid, rows: batch.rows() as u64, times });
+}
+
+/// The times of an open batch's rows, which its bounds tell if batches are sorted by time.
+fn times(layout: &Layout, batch: &BatchReader) -> Option<Range> {
+    let hypertable = place::hypertable_of(layout.chunk).filter(|hypertable| hypertable.grain.is_some())?;
+    let (time, axis) = (hypertable.time(), hypertable.time().axis()?);
+    let key = layout.keys.iter().find(|key| layout.columns[key.column].name == time.column)?;
+    let (low, high) = batch.attribute(key.min).zip(batch.attribute(key.max))?;
+    // SAFETY: the bounds are of the column's type.
+    unsafe { Range::new(axis::position(axis, low), axis::position(axis, high)) }
 }

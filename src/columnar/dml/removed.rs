@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use pgrx::pg_sys;
 
 use super::Removable;
+use crate::change::{Recorder, place};
 use crate::error::{Error, Result};
 use crate::pg::ffi;
 use crate::pg::relation::{Relation, relation_name};
@@ -55,11 +56,24 @@ pub unsafe fn remove(query: *mut pg_sys::QueryDesc, removable: impl Iterator<Ite
             return Err(Error::internal(format!("a locked batch of chunk \"{}\" can't be deleted", relation_name(batch.chunk))));
         }
         rows += batch.rows;
+        note(&batch);
     }
     if rows > 0 {
         REMOVED.with_borrow_mut(|removed| removed.push(Removed { query, transaction: transaction(), rows }));
     }
     Ok(())
+}
+
+/// Records the times of a batch: the statement never sees its rows.
+fn note(batch: &Removable) {
+    match batch.times {
+        Some(times) => {
+            if let Some(hypertable) = place::hypertable_of(batch.chunk) {
+                Recorder::of(&hypertable).note_range(times);
+            }
+        }
+        None => place::note_table(batch.chunk),
+    }
 }
 
 /// Adds the rows that a statement deleted before it ran to those that it has processed. To be called after `standard_ExecutorRun`.

@@ -7,6 +7,7 @@ use pgrx::pg_sys::{self, NodeTag};
 
 use super::plan_walk;
 use crate::catalog::cache;
+use crate::change::recorder;
 use crate::columnar::layout::{self, Layout};
 use crate::pg::relation::Relation;
 use crate::pg::{ffi, list, node};
@@ -219,9 +220,19 @@ unsafe fn scans_only(plan: *mut pg_sys::Plan) -> bool {
             NodeTag::T_Append => {
                 list::pointers::<pg_sys::Plan>((*plan.cast::<pg_sys::Append>()).appendplans).into_iter().all(|plan| scans_only(plan))
             }
+            NodeTag::T_CustomScan if is_recorder(plan) => scans_only((*plan).lefttree),
             _ => plan_walk::scanned(plan) > 0,
         }
     }
+}
+
+/// True for the node that records what a statement changes: it hands on rows as they are.
+///
+/// # Safety
+/// A CustomScan.
+unsafe fn is_recorder(plan: *mut pg_sys::Plan) -> bool {
+    // SAFETY: its methods have a name.
+    unsafe { std::ffi::CStr::from_ptr((*(*plan.cast::<pg_sys::CustomScan>()).methods).CustomName) == recorder::NODE }
 }
 
 /// Whether triggers FOR EACH STATEMENT see a table before its rows are deleted, or the deleted rows.

@@ -45,7 +45,16 @@ pub fn remove(chunk: &Relation) {
 
 /// True if no other trigger is called BEFORE INSERT FOR EACH ROW.
 pub fn is_alone(triggers: &pg_sys::TriggerDesc) -> bool {
-    let wanted = pg_sys::TRIGGER_TYPE_ROW | pg_sys::TRIGGER_TYPE_BEFORE | pg_sys::TRIGGER_TYPE_INSERT;
+    is_alone_before(triggers, pg_sys::TRIGGER_TYPE_INSERT)
+}
+
+/// True if triggers may give rows that come or change other values: any called BEFORE INSERT OR UPDATE FOR EACH ROW but this one.
+pub fn may_change_rows(triggers: &pg_sys::TriggerDesc) -> bool {
+    !is_alone(triggers) || !is_alone_before(triggers, pg_sys::TRIGGER_TYPE_UPDATE)
+}
+
+fn is_alone_before(triggers: &pg_sys::TriggerDesc, event: u32) -> bool {
+    let wanted = pg_sys::TRIGGER_TYPE_ROW | pg_sys::TRIGGER_TYPE_BEFORE | event;
     // SAFETY: as many elements, with names.
     unsafe {
         (0..triggers.numtriggers as usize).map(|index| &*triggers.triggers.add(index)).all(|trigger| {

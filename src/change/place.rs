@@ -1,0 +1,39 @@
+//! Where a table lies: its hypertable, and the range of time that its rows may have.
+
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use tsc_kernel::ranges::Range;
+
+use super::{Recorder, range};
+use crate::catalog::cache;
+use crate::catalog::hypertable::Hypertable;
+use crate::pg::{context, partition};
+
+/// The hypertable that a table is, or that it is a part of.
+pub fn hypertable_of(relid: pg_sys::Oid) -> Option<Rc<Hypertable>> {
+    std::iter::successors(Some(relid), |relid| partition::parent_of(*relid)).find_map(cache::find)
+}
+
+/// The same, with the range of time of the table's rows; None for a DEFAULT partition, whose rows may lie anywhere.
+pub fn locate(relid: pg_sys::Oid) -> Option<(Rc<Hypertable>, Option<Range>)> {
+    if let Some(hypertable) = cache::find(relid) {
+        return Some((hypertable, Some(Range::ALL)));
+    }
+    let mut table = relid;
+    loop {
+        let parent = partition::parent_of(table)?;
+        if let Some(hypertable) = cache::find(parent) {
+            let slice = context::with_temporary(|| partition::range_bound_of(hypertable.time().axis()?, table));
+            return Some((hypertable, slice.map(range::of_slice)));
+        }
+        table = parent;
+    }
+}
+
+/// Any row of a table may change: a hypertable, or a part of one. Does nothing for other tables.
+pub fn note_table(relid: pg_sys::Oid) {
+    if let Some((hypertable, range)) = locate(relid) {
+        Recorder::of(&hypertable).note_range(range.unwrap_or(Range::ALL));
+    }
+}

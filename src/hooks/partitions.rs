@@ -1,0 +1,60 @@
+//! Statements that name parts of hypertables: what they bring, take away or load is recorded for continuous aggregates.
+
+use pgrx::pg_sys::{self, AlterTableType as Kind};
+
+use crate::change::{kept, place};
+use crate::pg::{ffi, list};
+
+/// # Safety
+/// A RangeVar of the parser's.
+unsafe fn resolve(relation: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
+    let missing = pg_sys::RVROption::RVR_MISSING_OK;
+    // SAFETY: the caller's promise; InvalidOid if there is none.
+    let oid = unsafe { ffi::RangeVarGetRelidExtended(relation, pg_sys::NoLock as i32, missing, None, std::ptr::null_mut()) };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// Before an ALTER TABLE that may attach or detach partitions: what is materialized of those to be detached is kept. That is noted
+/// beforehand, since DETACH CONCURRENTLY commits on its way. Returns the tables to be attached.
+///
+/// # Safety
+/// A statement of the parser's.
+pub unsafe fn before_alter(statement: *mut pg_sys::AlterTableStmt) -> Vec<pg_sys::Oid> {
+    let mut attached = Vec::new();
+    // SAFETY: the definition of these commands is a PartitionCmd.
+    unsafe {
+        for command in list::pointers::<pg_sys::AlterTableCmd>((*statement).cmds) {
+            let kind = (*command).subtype;
+            if !matches!(kind, Kind::AT_AttachPartition | Kind::AT_DetachPartition) {
+                continue;
+            }
+            let Some(relid) = resolve((*(*command).def.cast::<pg_sys::PartitionCmd>()).name) else { continue };
+            if kind == Kind::AT_AttachPartition {
+                attached.push(relid);
+            } else {
+                kept::before_drop(relid);
+            }
+        }
+    }
+    attached
+}
+
+/// Rows came with tables that were attached.
+pub fn after_alter(attached: &[pg_sys::Oid]) {
+    attached.iter().for_each(|relid| place::note_table(*relid));
+}
+
+/// Before a COPY into a table that is no hypertable: if it is a part of one, nobody looks at its rows one by one.
+///
+/// # Safety
+/// A COPY FROM of the parser's.
+pub unsafe fn before_copy(statement: *mut pg_sys::CopyStmt) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !(*statement).relation.is_null()
+            && let Some(relid) = resolve((*statement).relation)
+        {
+            place::note_table(relid);
+        }
+    }
+}
