@@ -8,4 +8,5 @@ pub mod ddl;
 pub mod definition;
 pub mod parts;
 pub mod refresh;
+pub mod routing;
 pub mod valid;
