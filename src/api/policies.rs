@@ -26,7 +26,7 @@ fn require_writable(args: Args) {
 /// The table whose policies are to change.
 fn relation_arg(args: Args) -> Result<pg_sys::Oid> {
     require_writable(args);
-    args.get(0).ok_or_else(|| {
+    args.get(0).map(crate::cagg::ddl::storage_of).ok_or_else(|| {
         Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid hypertable or continuous aggregate")
             .hint("Specify a hypertable or continuous aggregate.")
     })
@@ -229,7 +229,7 @@ sql_function!(
     /// `timescaledb_experimental.show_policies(relation)`
     tsc_show_policies,
     |args| -> pg_sys::Datum {
-        let policies = args.get(0).map(family::show_policies).transpose()?.unwrap_or_default();
+        let policies = args.get(0).map(crate::cagg::ddl::storage_of).map(family::show_policies).transpose()?.unwrap_or_default();
         let mut rows = ResultSet::new(args);
         for policy in policies {
             rows.push(&[JsonB(policy).into_datum()]);
@@ -242,7 +242,7 @@ sql_function!(
     /// `_timescaledb_functions.hypertable_health(hypertable)`
     tsc_hypertable_health,
     |args| -> pg_sys::Datum {
-        let found = args.get(0).and_then(health::of_hypertable);
+        let found = args.get(0).map(crate::cagg::ddl::storage_of).and_then(health::of_hypertable);
         let mut rows = ResultSet::new(args);
         if let Some(health::Health { chunks, compressed, partial, bytes, before, after }) = found {
             rows.push(&[chunks, compressed, partial, bytes, before, after].map(IntoDatum::into_datum));
