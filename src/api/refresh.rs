@@ -72,7 +72,7 @@ sql_function!(
         let options = args.datum(4).map(|options| unsafe { json::text(options) });
         let options = window::Options::read(args.get_or(3, false), options.as_deref())?;
         let window = refresh::window_of(&agg, any_arg(args, 1), any_arg(args, 2))?;
-        refresh::run(agg.id, window, &options, refresh::is_atomic(args.is_non_atomic()), &|| true)?;
+        refresh::run(agg.id, window, &options, refresh::is_atomic(args.is_non_atomic()))?;
         Ok(None)
     }
 );

@@ -61,8 +61,13 @@ pub fn is_atomic(non_atomic: bool) -> bool {
     !non_atomic || unsafe { ffi::IsSubTransaction() }
 }
 
-/// Refreshes a window of positions. Unless `atomic`, each batch is a transaction of its own, and begins if `goes_on` says so.
-pub fn run(id: i32, window: Range, options: &Options, atomic: bool, goes_on: &dyn Fn() -> bool) -> Result<()> {
+/// Refreshes a window of positions. Unless `atomic`, each batch is a transaction of its own.
+pub fn run(id: i32, window: Range, options: &Options, atomic: bool) -> Result<()> {
+    run_while(id, window, options, atomic, &|| true)
+}
+
+/// The same, as long as `goes_on` says so before a batch that is a transaction of its own.
+pub fn run_while(id: i32, window: Range, options: &Options, atomic: bool, goes_on: &dyn Fn() -> bool) -> Result<()> {
     if atomic {
         return run_in_transaction(id, window, options);
     }

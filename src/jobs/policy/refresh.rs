@@ -277,7 +277,7 @@ pub fn run_policy(job_id: Option<i32>, config: &str, atomic: bool) -> Result<()>
         guard::notice(format!("no whole bucket of continuous aggregate \"{}\" lies between the offsets", shown_name(storage.relid)));
         return Ok(());
     }
-    refresh::run(plan.agg.id, window, &plan.options, false, &|| watched.is_none_or(run::Watched::is_as_it_was))
+    refresh::run_while(plan.agg.id, window, &plan.options, false, &|| watched.is_none_or(run::Watched::is_as_it_was))
 }
 
 /// How often a policy runs for which nobody said: once a bucket, and once an hour by an integer column.
