@@ -32,6 +32,7 @@ pub extern "C-unwind" fn _PG_init() {
     if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
         guc::init();
         catalog::cache::init();
+        cagg::routing::init();
         columnar::layout::init();
         catalog::functions::init();
         pg::template::init();

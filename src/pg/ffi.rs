@@ -70,6 +70,7 @@ postgres! {
     fn CatalogTupleDelete(heapRel: Relation, tid: ItemPointer);
     fn CatalogTupleInsert(heapRel: Relation, tup: HeapTuple);
     fn CatalogTupleUpdate(heapRel: Relation, otid: ItemPointer, tup: HeapTuple);
+    fn ChangeVarNodes(node: *mut Node, old_varno: c_int, new_varno: c_int, sublevels_up: c_int);
     fn CheckForSerializableConflictIn(relation: Relation, tid: ItemPointer, blkno: BlockNumber);
     fn CheckRelationLockedByMe(relation: Relation, lockmode: LOCKMODE, orstronger: bool) -> bool;
     fn CheckTableNotInUse(rel: Relation, stmt: *const c_char);
@@ -345,6 +346,7 @@ postgres! {
     fn before_shmem_exit(function: pg_on_exit_callback, arg: Datum);
     fn begin_heap_rewrite(old_heap: Relation, new_heap: Relation, oldest_xmin: TransactionId, freeze_xid: TransactionId, cutoff_multi: MultiXactId) -> *mut c_void;
     fn bms_add_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
+    fn bms_add_members(a: *mut Bitmapset, b: *const Bitmapset) -> *mut Bitmapset;
     fn bms_copy(a: *const Bitmapset) -> *mut Bitmapset;
     fn bms_del_member(a: *mut Bitmapset, x: c_int) -> *mut Bitmapset;
     fn bms_equal(a: *const Bitmapset, b: *const Bitmapset) -> bool;
@@ -371,6 +373,7 @@ postgres! {
     fn compute_partition_hash_value(partnatts: c_int, partsupfunc: *mut FmgrInfo, partcollation: *mut Oid, values: *mut Datum, isnull: *mut bool) -> uint64;
     fn construct_array(elems: *mut Datum, nelems: c_int, elmtype: Oid, elmlen: c_int, elmbyval: bool, elmalign: c_char) -> *mut ArrayType;
     fn contain_agg_clause(clause: *mut Node) -> bool;
+    fn contain_aggs_of_level(node: *mut Node, levelsup: c_int) -> bool;
     fn contain_leaked_vars(clause: *mut Node) -> bool;
     fn contain_mutable_functions(clause: *mut Node) -> bool;
     fn contain_subplans(clause: *mut Node) -> bool;
@@ -412,6 +415,7 @@ postgres! {
     fn errcode(sqlerrcode: c_int) -> c_int;
     fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
     fn errstart(elevel: c_int, domain: *const c_char) -> bool;
+    fn estimate_expression_value(root: *mut PlannerInfo, node: *mut Node) -> *mut Node;
     fn estimate_num_groups(root: *mut PlannerInfo, groupExprs: *mut List, input_rows: f64, pgset: *mut *mut List, estinfo: *mut EstimationInfo) -> f64;
     fn eval_const_expressions(root: *mut PlannerInfo, node: *mut Node) -> *mut Node;
     fn execCurrentOf(cexpr: *mut CurrentOfExpr, econtext: *mut ExprContext, table_oid: Oid, current_tid: ItemPointer) -> bool;
@@ -425,6 +429,8 @@ postgres! {
     fn find_all_inheritors(parentrelId: Oid, lockmode: LOCKMODE, numparents: *mut *mut List) -> *mut List;
     fn find_inheritance_children(parentrelId: Oid, lockmode: LOCKMODE) -> *mut List;
     fn finish_heap_swap(OIDOldHeap: Oid, OIDNewHeap: Oid, is_system_catalog: bool, swap_toast_by_content: bool, check_constraints: bool, is_internal: bool, frozenXid: TransactionId, minMulti: MultiXactId, newrelpersistence: c_char);
+    fn flatCopyTargetEntry(src_tle: *mut TargetEntry) -> *mut TargetEntry;
+    fn flatten_join_alias_vars(query: *mut Query, node: *mut Node) -> *mut Node;
     fn float8_combine(fcinfo: FunctionCallInfo) -> Datum;
     fn fmgr_info(functionId: Oid, finfo: *mut FmgrInfo);
     fn fmgr_info_cxt(functionId: Oid, finfo: *mut FmgrInfo, mcxt: MemoryContext);
@@ -447,6 +453,7 @@ postgres! {
     fn get_base_element_type(typid: Oid) -> Oid;
     fn get_baserel_parampathinfo(root: *mut PlannerInfo, baserel: *mut RelOptInfo, required_outer: Relids) -> *mut ParamPathInfo;
     fn get_call_result_type(fcinfo: FunctionCallInfo, resultTypeId: *mut Oid, resultTupleDesc: *mut TupleDesc) -> TypeFuncClass::Type;
+    fn get_collation_isdeterministic(colloid: Oid) -> bool;
     fn get_collation_oid(collname: *mut List, missing_ok: bool) -> Oid;
     fn get_commutator(opno: Oid) -> Oid;
     fn get_controlfile(directory: *const c_char, crc_ok_p: *mut bool) -> *mut ControlFileData;
@@ -536,6 +543,7 @@ postgres! {
     fn list_free(list: *mut List);
     fn lookup_type_cache(type_id: Oid, flags: c_int) -> *mut TypeCacheEntry;
     fn makeAlias(aliasname: *const c_char, colnames: *mut List) -> *mut Alias;
+    fn makeBoolConst(value: bool, isnull: bool) -> *mut Node;
     fn makeBoolExpr(boolop: BoolExprType::Type, args: *mut List, location: c_int) -> *mut Expr;
     fn makeColumnDef(colname: *const c_char, typeOid: Oid, typmod: int32, collOid: Oid) -> *mut ColumnDef;
     fn makeConst(consttype: Oid, consttypmod: int32, constcollid: Oid, constlen: c_int, constvalue: Datum, constisnull: bool, constbyval: bool) -> *mut Const;
@@ -545,6 +553,7 @@ postgres! {
     fn makeNullConst(consttype: Oid, consttypmod: int32, constcollid: Oid) -> *mut Const;
     fn makeParamList(numParams: c_int) -> ParamListInfo;
     fn makeRangeVar(schemaname: *mut c_char, relname: *mut c_char, location: c_int) -> *mut RangeVar;
+    fn makeRangeVarFromNameList(names: *mut List) -> *mut RangeVar;
     fn makeRelabelType(arg: *mut Expr, rtype: Oid, rtypmod: int32, rcollid: Oid, rformat: CoercionForm::Type) -> *mut RelabelType;
     fn makeString(str_: *mut c_char) -> *mut String;
     fn makeTargetEntry(expr: *mut Expr, resno: AttrNumber, resname: *mut c_char, resjunk: bool) -> *mut TargetEntry;
@@ -553,6 +562,7 @@ postgres! {
     fn makeVacuumRelation(relation: *mut RangeVar, oid: Oid, va_cols: *mut List) -> *mut VacuumRelation;
     fn makeVar(varno: c_int, varattno: AttrNumber, vartype: Oid, vartypmod: int32, varcollid: Oid, varlevelsup: Index) -> *mut Var;
     fn makeWholeRowVar(rte: *mut RangeTblEntry, varno: c_int, varlevelsup: Index, allowScalar: bool) -> *mut Var;
+    fn make_and_qual(qual1: *mut Node, qual2: *mut Node) -> *mut Node;
     fn make_ands_explicit(andclauses: *mut List) -> *mut Expr;
     fn make_ands_implicit(clause: *mut Expr) -> *mut List;
     fn make_const(pstate: *mut ParseState, aconst: *mut A_Const) -> *mut Const;
@@ -595,6 +605,7 @@ postgres! {
     fn pg_get_querydef(query: *mut Query, pretty: bool) -> *mut c_char;
     fn pg_get_timezone_name(tz: *mut pg_tz) -> *const c_char;
     fn pg_namespace_aclcheck(nsp_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_namespace_ownercheck(nsp_oid: Oid, roleid: Oid) -> bool;
     fn pg_next_dst_boundary(timep: *const pg_time_t, before_gmtoff: *mut c_long, before_isdst: *mut c_int, boundary: *mut pg_time_t, after_gmtoff: *mut c_long, after_isdst: *mut c_int, tz: *const pg_tz) -> c_int;
     fn pg_parse_query(query_string: *const c_char) -> *mut List;
     fn pg_plan_queries(querytrees: *mut List, query_string: *const c_char, cursorOptions: c_int, boundParams: ParamListInfo) -> *mut List;
@@ -619,6 +630,7 @@ postgres! {
     fn pstrdup(in_: *const c_char) -> *mut c_char;
     fn pull_var_clause(node: *mut Node, flags: c_int) -> *mut List;
     fn pull_varattnos(node: *mut Node, varno: Index, varattnos: *mut *mut Bitmapset);
+    fn pull_varnos_of_level(root: *mut PlannerInfo, node: *mut Node, levelsup: c_int) -> *mut Bitmapset;
     fn pull_vars_of_level(node: *mut Node, levelsup: c_int) -> *mut List;
     fn query_tree_mutator(query: *mut Query, mutator: TreeMutator, context: *mut c_void, flags: c_int) -> *mut Query;
     fn query_tree_walker(query: *mut Query, walker: TreeWalker, context: *mut c_void, flags: c_int) -> bool;
@@ -630,6 +642,7 @@ postgres! {
     fn reindex_relation(relid: Oid, flags: c_int, params: *mut ReindexParams) -> bool;
     fn relation_close(relation: Relation, lockmode: LOCKMODE);
     fn relation_open(relationId: Oid, lockmode: LOCKMODE) -> Relation;
+    fn relation_openrv_extended(relation: *const RangeVar, lockmode: LOCKMODE, missing_ok: bool) -> Relation;
     fn renameatt(stmt: *mut RenameStmt) -> ObjectAddress;
     fn reparameterize_path(root: *mut PlannerInfo, path: *mut Path, required_outer: Relids, loop_count: f64) -> *mut Path;
     fn rewrite_heap_dead_tuple(state: *mut c_void, old_tuple: HeapTuple) -> bool;

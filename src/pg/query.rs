@@ -176,3 +176,38 @@ unsafe extern "C-unwind" fn find_relations(tree: *mut pg_sys::Node, context: *mu
         })
     }
 }
+
+/// Analyses a SELECT with one more output, as the session would: the text names all objects with their schema, the output as the user did.
+///
+/// # Safety
+/// A ResTarget of the parser's.
+pub unsafe fn analyze_with_output(sql: &str, output: *mut pg_sys::ResTarget) -> Result<*mut pg_sys::Query> {
+    let text = c_string(sql);
+    // SAFETY: the caller's promise; as in `analyze`.
+    unsafe {
+        let statements = list::pointers::<pg_sys::RawStmt>(ffi::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT));
+        let [statement] = statements[..] else { return Err(Error::internal("not one statement")) };
+        if node::tag((*statement).stmt) != NodeTag::T_SelectStmt {
+            return Err(Error::internal("not a SELECT"));
+        }
+        let select = (*statement).stmt.cast::<pg_sys::SelectStmt>();
+        (*select).targetList = ffi::lappend((*select).targetList, output.cast());
+        Ok(ffi::parse_analyze_fixedparams(statement, text.as_ptr(), std::ptr::null(), 0, std::ptr::null_mut()))
+    }
+}
+
+/// Gives a view a query whose first columns are the view's, and the further ones to the view, as CREATE OR REPLACE VIEW does.
+pub fn extend_view(view: pg_sys::Oid, query: *mut pg_sys::Query) {
+    let count = Relation::open(view, pg_sys::AccessExclusiveLock).attributes().len();
+    // SAFETY: fresh nodes; such a command needs no parse analysis.
+    unsafe {
+        let commands = column_definitions(query).into_iter().skip(count).map(|definition| {
+            let command: *mut pg_sys::AlterTableCmd = node::make_node(NodeTag::T_AlterTableCmd);
+            (*command).subtype = pg_sys::AlterTableType::AT_AddColumnToView;
+            (*command).def = definition.cast();
+            command
+        });
+        super::alter::run(view, &commands.collect::<Vec<_>>());
+    }
+    define_view(view, query, true);
+}

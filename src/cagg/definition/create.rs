@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use super::options::Options;
 use super::views::Planned;
 use super::{analysis, storage, views};
+use crate::cagg::ddl;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{optional_string, qualified_name, relation_name};
@@ -64,6 +65,7 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
             materialized_only: options.materialized_only,
             grain: analysis.bucket.grain(),
         };
+        ddl::tie(&agg);
         continuous_agg::insert(&agg);
         Ok(Outcome::Created(agg))
     }

@@ -1,5 +1,6 @@
 //! What a continuous aggregate computes: read from the query of its partial view, so that it follows renames and travels with a dump.
 
+pub mod add_column;
 mod analysis;
 pub mod create;
 mod from;
@@ -7,7 +8,7 @@ mod hierarchy;
 pub mod options;
 mod parts;
 mod storage;
-mod views;
+pub mod views;
 
 use pgrx::pg_sys;
 
@@ -148,8 +149,8 @@ unsafe fn side(query: *mut pg_sys::Query, reference: *mut pg_sys::Node) -> Optio
 /// A Query.
 unsafe fn attributes(query: *mut pg_sys::Query) -> Option<Vec<i16>> {
     // SAFETY: the caller's promise.
-    let targets = unsafe { query::targets(query) };
-    targets.into_iter().map(|target| unsafe { Expr::new(target.expr) }.as_column().map(|column| column.attribute)).collect()
+    let columns = unsafe { query::targets(query).into_iter().map(|target| Expr::new(target.expr).as_column()) };
+    columns.map(|column| column.map(|column| column.attribute)).collect()
 }
 
 fn read(agg: &ContinuousAgg, sides: Sides, storage: &Relation) -> Option<Definition> {

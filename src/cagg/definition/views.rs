@@ -7,12 +7,12 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use super::analysis::Analysis;
-use super::{GROUP_PREFIX, PART_PREFIX};
+use super::{Column, GROUP_PREFIX, HIDDEN_PREFIX, PART_PREFIX, Role};
 use crate::error::{Error, Result};
 use crate::pg::expr::{self, Comparison, Expr};
 use crate::pg::relation::{optional_string, quote_identifier, type_name_with};
 use crate::pg::spi::quote_literal;
-use crate::pg::{ffi, list, node, query};
+use crate::pg::{context, ffi, list, node, query};
 
 /// A column that storage is to have.
 #[derive(Debug, Clone)]
@@ -38,17 +38,22 @@ impl Planned {
         quote_identifier(&self.name)
     }
 
+    /// `COLLATE ..` if the collation is not its type's.
+    pub fn collation_clause(&self) -> String {
+        context::with_portable_text(|| {
+            // SAFETY: a look-up of a type; the name of a collation, with its schema, is palloc'd.
+            unsafe {
+                if self.collation == pg_sys::InvalidOid || self.collation == ffi::get_typcollation(self.type_oid) {
+                    return String::new();
+                }
+                format!("COLLATE {}", optional_string(ffi::generate_collation_name(self.collation)).unwrap_or_default())
+            }
+        })
+    }
+
     /// NULL of the column's type and collation.
     fn sample(&self) -> String {
-        let mut text = format!("NULL::{}", type_name_with(self.type_oid, self.typmod));
-        // SAFETY: a look-up of a type; the name of a collation, with its schema as the search path has nothing of it, is palloc'd.
-        unsafe {
-            if self.collation != pg_sys::InvalidOid && self.collation != ffi::get_typcollation(self.type_oid) {
-                let collation = optional_string(ffi::generate_collation_name(self.collation)).unwrap_or_default();
-                text = format!("({text} COLLATE {collation})");
-            }
-        }
-        text
+        format!("(NULL::{} {})", type_name_with(self.type_oid, self.typmod), self.collation_clause())
     }
 }
 
@@ -109,6 +114,30 @@ unsafe fn plan(target: &pg_sys::TargetEntry, visible: bool, grouped: bool, is_bu
     }
 }
 
+/// The columns of a live query whose first ones storage has.
+///
+/// # Safety
+/// A Query.
+pub unsafe fn planned(live: *mut pg_sys::Query, stored: &[Column], bucket: usize) -> Vec<Planned> {
+    // SAFETY: the caller's promise.
+    let targets = unsafe { query::targets(live) };
+    let planned = targets.into_iter().enumerate().map(|(index, target)| {
+        // SAFETY: as above.
+        let name = unsafe { optional_string(target.resname) }.unwrap_or_default();
+        let column = stored.get(index);
+        let visible = column.map_or_else(|| !name.starts_with(HIDDEN_PREFIX), |column| column.visible);
+        let grouped = column.is_some_and(|column| matches!(column.role, Role::Bucket | Role::Group));
+        // SAFETY: as above.
+        let mut planned = unsafe { plan(target, visible, grouped, index == bucket) };
+        // Columns may have been renamed since.
+        if let Some(column) = column {
+            planned.name.clone_from(&column.name);
+        }
+        planned
+    });
+    planned.collect()
+}
+
 /// What the outputs' aggregates need to be computed over larger groups, each once.
 ///
 /// # Safety
@@ -121,7 +150,8 @@ unsafe fn add_parts(targets: &mut Vec<*mut pg_sys::TargetEntry>, planned: &mut V
         for part in super::parts::of_output(output) {
             // SAFETY: as above.
             let known = |expression: Expr| expression.equals(part);
-            if !wanted.iter().copied().any(known) && !targets.iter().any(|target| unsafe { Expr::new((**target).expr) }.equals(part)) {
+            let is_output = targets.iter().any(|target| known(unsafe { Expr::new((**target).expr) }));
+            if !is_output && !wanted.iter().copied().any(known) {
                 wanted.push(part);
             }
         }
