@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+import caggs
 import chunks
 import columnstore
 import ingest
@@ -29,7 +30,10 @@ SECTIONS = {
     "creation": ("Making a chunk", chunks.creation),
     "queries": ("TSBS queries", queries.run),
     "columnstore": ("Columnstore", columnstore.run),
+    "continuous-aggregates": ("Continuous aggregates", caggs.run),
 }
+# Nothing native stands for these.
+NOT_NATIVE = ("columnstore", "continuous-aggregates")
 ADDRESS_SPACE = 8 << 30
 
 
@@ -48,8 +52,7 @@ def main() -> int:
         if cluster.why_no_hypertables and not options.self_check:
             say(f"NO HYPERTABLES: {cluster.why_no_hypertables}. Their columns will say n/a, and this run fails.")
         bench = Bench(cluster, Tables(options.self_check), scale)
-        # Nothing native stands for a columnstore.
-        for name in options.only or [name for name in SECTIONS if not (options.self_check and name == "columnstore")]:
+        for name in options.only or [name for name in SECTIONS if not (options.self_check and name in NOT_NATIVE)]:
             title, run = SECTIONS[name]
             start = time.monotonic()
             say(title)
@@ -91,8 +94,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="fail when a goal is missed")
     parser.add_argument("--self-check", action="store_true", help="native tables in place of hypertables: shows the noise of the machine")
     options = parser.parse_args()
-    if options.self_check and "columnstore" in (options.only or ()):
-        parser.error("nothing native can take the place of a columnstore")
+    if options.self_check and set(NOT_NATIVE) & set(options.only or ()):
+        parser.error("nothing native can take the place of a columnstore or a continuous aggregate")
     if options.write and (options.quick or options.self_check):
         parser.error("--write needs the full scale")
     return options

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from legs import COLUMNAR, HYPER_LEGS, NATIVE, PLAIN, Leg
+from legs import COLUMNAR, HYPER_LEGS, NATIVE, PLAIN, WATCHED, Leg
 
 BLOCKS = 15
 
@@ -123,7 +123,7 @@ def summary(measurement: Measurement) -> str:
     for leg in measurement.legs:
         shown = measurement.shown(leg)
         words.append(f"{leg.title} {'n/a' if shown is None else f'{shown:.4g}'}")
-        partner = NATIVE if leg in HYPER_LEGS else PLAIN if leg == COLUMNAR else None
+        partner = NATIVE if leg in HYPER_LEGS else PLAIN if leg == COLUMNAR else measurement.legs[0] if leg == WATCHED and len(measurement.legs) > 1 else None
         ratio = measurement.ratio(leg, partner) if partner else None
         if ratio:
             words[-1] += f" (x{ratio[0]:.3f})"

@@ -9,19 +9,22 @@ from datetime import date
 from pathlib import Path
 
 from cluster import ROOT, SETTINGS, Cluster
-from legs import COLUMNAR, HYPER_LEGS, NATIVE, PLAIN, Leg
+from legs import COLUMNAR, HYPER_LEGS, NATIVE, PLAIN, WATCHED, Leg
 from measure import Measurement
 from sql import scalar
 
 Sections = dict[str, list[Measurement]]
 HEAD = ("what", "unit", "plain", "native", "hypertable", "to native", "quartiles", "CPU to native", "to plain", "goal", "reached")
 COLUMNAR_HEAD = ("what", "unit", "plain", "compressed", "to plain", "quartiles", "goal", "reached", "later")
+CAGG_HEAD = ("what", "unit", "compared with", "there", "here", "ratio", "quartiles", "CPU", "goal", "reached", "later")
 
 
 def table(measurements: list[Measurement]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Headings, and a row for each measurement and each way of having a hypertable."""
     if any(COLUMNAR in m.legs for m in measurements):
         return COLUMNAR_HEAD, [columnar_row(m) for m in measurements]
+    if any(WATCHED in m.legs for m in measurements):
+        return CAGG_HEAD, [cagg_row(m) for m in measurements]
     return HEAD, [row(m, leg) for m in measurements for leg in HYPER_LEGS if leg in m.legs]
 
 
@@ -36,6 +39,24 @@ def columnar_row(m: Measurement) -> tuple[str, ...]:
         quartiles(m, COLUMNAR, ratio),
         goal(m),
         reached(m, COLUMNAR),
+        m.later,
+    )
+
+
+def cagg_row(m: Measurement) -> tuple[str, ...]:
+    partner = m.legs[0] if len(m.legs) > 1 else None
+    ratio, cpu = (m.ratio(WATCHED, partner), m.cpu_ratio(WATCHED, partner)) if partner else (None, None)
+    return (
+        m.name,
+        m.unit,
+        partner.title if partner else "",
+        number(m.shown(partner)) if partner else "",
+        number(m.shown(WATCHED)),
+        f"{ratio[0]:.3g}" if ratio else "",
+        f"{ratio[1]:.3g} to {ratio[2]:.3g}" if ratio and len(m.samples[WATCHED]) > 1 else "",
+        f"{cpu:.3g}" if cpu else "",
+        goal(m),
+        reached(m, WATCHED),
         m.later,
     )
 
@@ -101,7 +122,7 @@ def some(names: list[str], limit: int = 5) -> str:
 
 
 def missed(sections: Sections) -> int:
-    return sum(m.reached(leg) is False for m in itertools.chain(*sections.values()) for leg in (*HYPER_LEGS, COLUMNAR) if leg in m.legs)
+    return sum(m.reached(leg) is False for m in itertools.chain(*sections.values()) for leg in (*HYPER_LEGS, COLUMNAR, WATCHED) if leg in m.legs)
 
 
 def text(sections: Sections) -> str:
@@ -145,6 +166,8 @@ machine disturb less. The other numbers are only context: they belong to the mac
 
 Of the columnstore, the partner is the plain table. Its goals were set on another machine, next to what a plain table took there, so
 "0.52 of plain (300 by 579 ms)" asks for 300 ms where the plain table takes 579. What is hoped for "later" is not judged yet.
+
+Continuous aggregates are compared with what stands beside them: the same hypertable without one, or a plain table.
 """
 
 

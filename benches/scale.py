@@ -26,6 +26,8 @@ class Scale:
     direct_hosts: int
     series: int
     columnar_chunks: tuple[int, ...]
+    dashboard_days: int
+    dashboard_hosts: int
 
 
 FULL = Scale(
@@ -45,6 +47,8 @@ FULL = Scale(
     direct_hosts=40,
     series=200_000,
     columnar_chunks=(1_000,),
+    dashboard_days=30,
+    dashboard_hosts=400,
 )
 
 QUICK = Scale(
@@ -64,4 +68,6 @@ QUICK = Scale(
     direct_hosts=3,
     series=2_000,
     columnar_chunks=(20,),
+    dashboard_days=5,
+    dashboard_hosts=20,
 )

@@ -5,6 +5,7 @@
 
 mod extension;
 mod functions;
+mod parts;
 
 /// Nothing to prepare for one test.
 pub fn setup(_options: Vec<&str>) {}

@@ -62,3 +62,68 @@ CREATE AGGREGATE histogram(value double precision, min double precision, max dou
     FINALFUNC_EXTRA,
     PARALLEL = SAFE
 );
+
+-- What continuous aggregates keep and merge variances with: see src/functions/deviation.rs. The state of floats is that of PostgreSQL's
+-- own aggregates: count, sum, sum of squared deviations from the mean.
+CREATE FUNCTION _timescaledb_functions.squared_deviations_finalfunc(double precision[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'tsc_squared_deviations_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.deviation_merge_sfunc(state double precision[], count bigint, sum double precision,
+    squared_deviations double precision) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'tsc_deviation_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.numeric_deviation(count numeric, sum numeric, sum_of_squares numeric, sample boolean,
+    root boolean) RETURNS numeric
+    AS 'MODULE_PATHNAME', 'tsc_numeric_deviation' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE _timescaledb_functions.squared_deviations(double precision) (
+    SFUNC = pg_catalog.float8_accum,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = _timescaledb_functions.squared_deviations_finalfunc,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_stddev_samp(count bigint, sum double precision, squared_deviations double precision) (
+    SFUNC = _timescaledb_functions.deviation_merge_sfunc,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = pg_catalog.float8_stddev_samp,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_stddev_pop(count bigint, sum double precision, squared_deviations double precision) (
+    SFUNC = _timescaledb_functions.deviation_merge_sfunc,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = pg_catalog.float8_stddev_pop,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_var_samp(count bigint, sum double precision, squared_deviations double precision) (
+    SFUNC = _timescaledb_functions.deviation_merge_sfunc,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = pg_catalog.float8_var_samp,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_var_pop(count bigint, sum double precision, squared_deviations double precision) (
+    SFUNC = _timescaledb_functions.deviation_merge_sfunc,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = pg_catalog.float8_var_pop,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_squared_deviations(count bigint, sum double precision, squared_deviations double precision) (
+    SFUNC = _timescaledb_functions.deviation_merge_sfunc,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = _timescaledb_functions.squared_deviations_finalfunc,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);

@@ -4,7 +4,9 @@ use std::ffi::CString;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
+static CAGG_REWRITES_DEBUG_INFO: GucSetting<bool> = GucSetting::<bool>::new(false);
 static DEFAULT_CHUNK_TIME_INTERVAL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static ENABLE_CAGG_REWRITES: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ENABLE_CHUNKWISE_AGGREGATION: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ENABLE_DIRECT_COMPRESS_COPY: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ENABLE_DIRECT_COMPRESS_INSERT: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -53,6 +55,7 @@ enum LogLevel {
 
 /// Defines the settings; once, from `_PG_init`.
 pub fn init() {
+    define_caggs();
     define_jobs();
     GucRegistry::define_string_guc(
         c"timescaledb.default_chunk_time_interval",
@@ -154,6 +157,26 @@ pub fn init() {
     );
 }
 
+/// Settings of continuous aggregates.
+fn define_caggs() {
+    GucRegistry::define_bool_guc(
+        c"timescaledb.cagg_rewrites_debug_info",
+        c"Say of each query of a hypertable why it is answered from a continuous aggregate or not",
+        c"",
+        &CAGG_REWRITES_DEBUG_INFO,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"timescaledb.enable_cagg_rewrites",
+        c"Answer queries of hypertables from continuous aggregates",
+        c"Where that gives the same rows; what is not materialized or not up to date is read from the hypertable.",
+        &ENABLE_CAGG_REWRITES,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
 /// Settings of jobs and the processes that run them.
 fn define_jobs() {
     GucRegistry::define_enum_guc(
@@ -233,6 +256,16 @@ pub fn enable_job_execution_logging() -> bool {
 /// Most processes that run jobs.
 pub fn max_background_workers() -> usize {
     MAX_BACKGROUND_WORKERS.get().unsigned_abs() as usize
+}
+
+/// Say why queries are answered from continuous aggregates or not.
+pub fn cagg_rewrites_debug_info() -> bool {
+    CAGG_REWRITES_DEBUG_INFO.get()
+}
+
+/// Whether queries of hypertables may be answered from continuous aggregates.
+pub fn enable_cagg_rewrites() -> bool {
+    ENABLE_CAGG_REWRITES.get()
 }
 
 /// Whether jobs wait for a restore.

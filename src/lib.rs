@@ -3,6 +3,7 @@
 pgrx::pg_module_magic!(name, version);
 
 mod api;
+pub mod cagg;
 pub mod catalog;
 pub mod change;
 pub mod chunk;
@@ -31,8 +32,10 @@ pub extern "C-unwind" fn _PG_init() {
     if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
         guc::init();
         catalog::cache::init();
+        cagg::routing::init();
         columnar::layout::init();
-        planner::init();
+        catalog::functions::init();
+        pg::template::init();
         hooks::install();
         jobs::init();
     } else {

@@ -2,6 +2,7 @@
 
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
+use crate::cagg::ddl::storage_of;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::create::{self, HashRequest, Request};
 use crate::hypertable::dimensions::{self, NewRequest};
@@ -58,6 +59,7 @@ sql_function!(
             default_indexes: args.get_or(7, true),
             if_not_exists: args.get_or(8, false),
             migrate_data: args.get_or(10, false),
+            storage_id: None,
         };
         let created = create::create(&request)?;
         let mut rows = ResultSet::new(args);
@@ -147,6 +149,7 @@ sql_function!(
             default_indexes: args.get_or(2, true),
             if_not_exists: args.get_or(3, false),
             migrate_data: args.get_or(4, false),
+            storage_id: None,
         })?;
         ResultSet::new(args).push(&[created.id.into_datum(), created.created.into_datum()]);
         Ok(None)
@@ -223,7 +226,7 @@ sql_function!(
     /// `set_chunk_time_interval` and `set_partitioning_interval(hypertable, interval, dimension_name)`
     tsc_set_chunk_time_interval,
     |args| -> pg_sys::Datum {
-        dimensions::set_interval(relation_arg(args, 0, "hypertable")?, interval_arg(args, 1), name_arg(args, 2).as_deref())?;
+        dimensions::set_interval(storage_of(relation_arg(args, 0, "hypertable")?), interval_arg(args, 1), name_arg(args, 2).as_deref())?;
         Ok(None)
     }
 );
@@ -242,7 +245,7 @@ sql_function!(
     tsc_set_integer_now_func,
     |args| -> pg_sys::Datum {
         let function = args.require(1, "integer_now_func")?;
-        dimensions::set_integer_now(relation_arg(args, 0, "hypertable")?, function, args.get_or(2, false))?;
+        dimensions::set_integer_now(storage_of(relation_arg(args, 0, "hypertable")?), function, args.get_or(2, false))?;
         Ok(None)
     }
 );

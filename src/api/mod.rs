@@ -8,9 +8,11 @@ mod chunk;
 mod chunk_change;
 mod columnstore;
 mod columnstore_stats;
+mod continuous_agg;
 mod hypertable;
 mod jobs;
 mod policies;
+mod refresh;
 mod replication;
 mod size;
 mod tablespace;
@@ -18,6 +20,8 @@ mod tablespace;
 extension_sql_file!("../../sql/schemas.sql", name = "schemas", bootstrap);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["schemas"]);
 extension_sql_file!("../../sql/continuous_aggs.sql", name = "continuous_aggs", requires = ["catalog"]);
+extension_sql_file!("../../sql/functions_continuous_aggs.sql", name = "functions_continuous_aggs", requires = ["continuous_aggs"]);
+extension_sql_file!("../../sql/functions_cagg_live.sql", name = "functions_cagg_live", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_hypertable.sql", name = "functions_hypertable", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_chunk.sql", name = "functions_chunk", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/functions_columnstore.sql", name = "functions_columnstore", requires = ["functions_chunk"]);
@@ -37,3 +41,8 @@ extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", r
 extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_time_internal.sql", name = "time_internal", requires = ["schemas"]);
 extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_columnstore_stats"]);
+extension_sql_file!(
+    "../../sql/views_continuous_aggs.sql",
+    name = "views_continuous_aggs",
+    requires = ["views", "functions_continuous_aggs"]
+);

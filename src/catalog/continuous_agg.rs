@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use super::{cache, continuous_agg_range, hypertable_change};
 use crate::pg::table::{self, Definition, Key, Row, Table, datum};
+use crate::pg::{ffi, list};
 
 const TABLE: Definition = Definition { name: "continuous_agg", columns: 8 };
 
@@ -78,8 +79,10 @@ pub fn all() -> Vec<ContinuousAgg> {
     select(None, &[])
 }
 
-/// Adds a continuous aggregate. The caller holds a lock on the source that keeps writers out, so that none of them misses it.
+/// Adds a continuous aggregate. Waits for those who are changing the source, by the hypertable or by a chunk's name, and keeps others out
+/// until the transaction ends, so that none of them misses it.
 pub fn insert(agg: &ContinuousAgg) {
+    tree_of(agg.source, pg_sys::ShareRowExclusiveLock);
     let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     table.insert(&[
         datum(agg.id),
@@ -92,8 +95,32 @@ pub fn insert(agg: &ContinuousAgg) {
         datum(agg.grain),
     ]);
     table::command_counter_increment();
-    cache::invalidate(agg.source);
+    invalidate_source(agg.source);
     cache::invalidate(agg.storage);
+}
+
+/// A hypertable and the tables below it, locked.
+fn tree_of(relid: pg_sys::Oid, lock: u32) -> Vec<pg_sys::Oid> {
+    // SAFETY: a catalog scan; the list holds OIDs. The root comes first, and is locked before the others are looked for.
+    unsafe {
+        if lock != pg_sys::NoLock {
+            ffi::LockRelationOid(relid, lock as i32);
+        }
+        list::oids(ffi::find_all_inheritors(relid, lock as i32, std::ptr::null_mut()))
+    }
+}
+
+/// Plans of statements on the hypertable or on a chunk of it learn that it has other continuous aggregates.
+fn invalidate_source(source: pg_sys::Oid) {
+    cache::forget(source);
+    for relid in tree_of(source, pg_sys::NoLock) {
+        // SAFETY: a syscache look-up; one that is being dropped needs no message of ours.
+        unsafe {
+            if ffi::get_rel_relkind(relid) != 0 {
+                ffi::CacheInvalidateRelcacheByRelid(relid);
+            }
+        }
+    }
 }
 
 /// Sets whether the user's view shows what is in storage and no more.
@@ -112,7 +139,7 @@ pub fn delete(storage: pg_sys::Oid) {
     let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
     for row in table.scan(Some("continuous_agg_storage_key"), &[Key::Oid(2, storage)]) {
         if let Some(agg) = from_row(&row) {
-            cache::invalidate(agg.source);
+            invalidate_source(agg.source);
             continuous_agg_range::delete_all(storage);
             table.delete(&row);
             table::command_counter_increment();

@@ -70,6 +70,19 @@ pub fn insert(storage: pg_sys::Oid, kind: Kind, range: Range) {
     table::command_counter_increment();
 }
 
+/// Makes `ranges` all that is known of a kind. The caller has the lock under which that is changed.
+pub fn replace(storage: pg_sys::Oid, kind: Kind, ranges: &Ranges) {
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
+    let rows = table.scan(BY_STORAGE, &[Key::Oid(1, storage)]);
+    for row in rows.iter().filter(|row| from_row(row).is_some_and(|(found, _)| found == kind)) {
+        table.delete(row);
+    }
+    for range in ranges.as_slice() {
+        table.insert(&[datum(storage), datum(kind.letter() as i8), datum(range.low), datum(range.high)]);
+    }
+    table::command_counter_increment();
+}
+
 /// Removes all that is known of a continuous aggregate that is being dropped.
 pub fn delete_all(storage: pg_sys::Oid) {
     let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };

@@ -67,10 +67,10 @@ pub fn relid_of(id: i32) -> Option<pg_sys::Oid> {
     table.scan(Some("hypertable_pkey"), &[Key::Int(1, id)]).first().and_then(|row| row.get(1))
 }
 
-/// Adds a hypertable without dimensions and returns its id. `prefix` None stands for `_hyper_<id>`.
-pub fn insert(relid: pg_sys::Oid, schema: &str, prefix: Option<&str>, chunk_options: &[String]) -> Option<i32> {
+/// Adds a hypertable without dimensions and returns its id, a new one unless it is given. `prefix` None stands for `_hyper_<id>`.
+pub fn insert(relid: pg_sys::Oid, id: Option<i32>, schema: &str, prefix: Option<&str>, chunk_options: &[String]) -> Option<i32> {
     let table = Table::open(&TABLE, pg_sys::RowExclusiveLock)?;
-    let id = table::next_id("hypertable_id_seq");
+    let id = id.unwrap_or_else(|| table::next_id("hypertable_id_seq"));
     let prefix = prefix.map_or_else(|| format!("_hyper_{id}"), str::to_owned);
     let options = if chunk_options.is_empty() { None } else { datum(chunk_options.to_vec()) };
     table.insert(&[datum(id), datum(relid), name_datum(schema), name_datum(&prefix), options]);

@@ -9,6 +9,7 @@ pub mod columnstore;
 pub mod continuous_agg;
 pub mod continuous_agg_range;
 pub mod dimension;
+pub mod functions;
 pub mod hypertable;
 pub mod hypertable_change;
 pub mod job;

@@ -4,6 +4,7 @@
 //! are in `sql/functions_*.sql`, the arithmetic in the crate `tsc-kernel`. The little `unsafe` here vouches for the types of
 //! values that only the call site knows.
 
+mod deviation;
 mod first_last;
 mod histogram;
 mod time_bucket;

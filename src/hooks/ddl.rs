@@ -17,7 +17,7 @@ use crate::pg::{ffi, list, node};
 ///
 /// # Safety
 /// A RangeVar of the parser's.
-unsafe fn resolve(relation: *mut pg_sys::RangeVar, lock: u32) -> Option<pg_sys::Oid> {
+pub(super) unsafe fn resolve(relation: *mut pg_sys::RangeVar, lock: u32) -> Option<pg_sys::Oid> {
     // SAFETY: the caller's promise.
     // SAFETY: the caller's promise; InvalidOid if there is none.
     unsafe {
@@ -159,7 +159,7 @@ pub unsafe fn grant(statement: *mut pg_sys::GrantStmt) {
     }
 }
 
-fn range_var(relid: pg_sys::Oid) -> Option<*mut pg_sys::RangeVar> {
+pub(super) fn range_var(relid: pg_sys::Oid) -> Option<*mut pg_sys::RangeVar> {
     qualified_name(relid)?;
     // SAFETY: look-ups of an existing relation.
     unsafe {
@@ -335,7 +335,7 @@ unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -
 ///
 /// # Safety
 /// A command that was carried out on the hypertable.
-unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) {
+pub(super) unsafe fn follow_command(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) {
     // SAFETY: the caller's promise.
     unsafe {
         match (*command).subtype {

@@ -5,7 +5,8 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 
 use super::truncate;
-use crate::catalog::{chunk, columnar_chunk, hypertable};
+use crate::cagg::ddl;
+use crate::catalog::{chunk, columnar_chunk, continuous_agg, hypertable};
 use crate::change::kept;
 use crate::columnar::ddl::{extension, types};
 use crate::columnar::settings_change;
@@ -68,10 +69,12 @@ fn dropped(relid: pg_sys::Oid) -> Result<()> {
     match unsafe { ffi::get_rel_relkind(relid) } as u8 {
         b'p' => {
             kept::before_drop(relid);
+            continuous_agg::delete(relid);
             if let Some(id) = hypertable::delete(relid) {
                 define::delete_of_hypertable(id);
             }
         }
+        b'v' => ddl::note_drop(relid),
         b'r' | b'f' => {
             kept::before_drop(relid);
             chunk::delete(relid);

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
+use crate::cagg::routing;
 use crate::guc;
 use crate::ingest::guard::add_guards;
 use crate::ingest::record;
@@ -36,6 +37,9 @@ unsafe extern "C-unwind" fn plan(
             record::mark(query);
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 planner::rewrite(query, parameters);
+                if routing::is_enabled() {
+                    routing::route(query, parameters);
+                }
                 planner::Session::new()
             });
             let statement = match PREVIOUS {

@@ -1,17 +1,19 @@
 //! `ProcessUtility_hook`: COPY, and DDL that a hypertable's chunks or the catalog must follow.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 use pgrx::pg_sys;
 
+use super::continuous_agg::{self, Rest};
 use super::{database, ddl, index_rights, partitions, roles, subscription, truncate, vacuum};
+use crate::cagg::ddl as cagg;
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
 use crate::ingest::copy;
 use crate::pg::guard::{boundary, guard};
 use crate::pg::relation::optional_string;
-use crate::pg::{ffi, node, table};
+use crate::pg::{ffi, list, node, table};
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 
@@ -51,7 +53,13 @@ unsafe extern "C-unwind" fn process(
 ) {
     let call = Call { statement, text, read_only_tree, context, parameters, environment, receiver, completion };
     // SAFETY: PostgreSQL's own arguments.
-    unsafe { boundary(|| dispatch(call)) }
+    unsafe {
+        boundary(|| {
+            dispatch(call)?;
+            cagg::finish_drops();
+            Ok(())
+        })
+    }
 }
 
 impl Call {
@@ -113,8 +121,24 @@ unsafe fn dispatch(call: Call) -> Result<()> {
         let forward = || call.forward();
         match tag {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
+            pg_sys::NodeTag::T_CreateTableAsStmt => {
+                if !continuous_agg::create(statement.cast(), call.context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL)? {
+                    forward();
+                }
+            }
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
             pg_sys::NodeTag::T_AlterTableStmt => {
+                let rest = continuous_agg::alter(statement.cast())?;
+                if matches!(rest, Rest::Done) {
+                    return Ok(());
+                }
+                if let Rest::Owner(agg) = rest {
+                    let commands = (*statement.cast::<pg_sys::AlterTableStmt>()).cmds;
+                    let command = ffi::copyObjectImpl(list::pointers::<c_void>(commands)[0]).cast();
+                    forward();
+                    continuous_agg::follow_owner(&agg, command);
+                    return Ok(());
+                }
                 let watch = Watch::before_alter(statement.cast())?;
                 let moved = partitions::before_alter(statement.cast());
                 ddl::alter_table(statement.cast(), || index_rights::alter_table(call.as_indexing(), forward))?;
@@ -130,8 +154,11 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 forward();
                 return watch.map_or(Ok(()), |watch| watch.after());
             }
-            pg_sys::NodeTag::T_RenameStmt => return ddl::rename(statement.cast(), forward),
+            pg_sys::NodeTag::T_RenameStmt => {
+                return continuous_agg::rename(statement.cast(), || ddl::rename(statement.cast(), forward));
+            }
             pg_sys::NodeTag::T_IndexStmt => {
+                continuous_agg::create_index(statement.cast())?;
                 ddl::create_index(statement.cast())?;
                 let watch = Watch::before_index(statement.cast())?;
                 if !index_rights::create_index(call.as_indexing()) {
@@ -151,7 +178,9 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropStmt => {
                 extension::before_drop(statement.cast())?;
-                forward();
+                if continuous_agg::drop(statement.cast())? {
+                    forward();
+                }
             }
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();
@@ -166,6 +195,13 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 forward();
                 return roles::after_reassign_owned(statement.cast());
             }
+            pg_sys::NodeTag::T_CommentStmt
+            | pg_sys::NodeTag::T_AlterObjectSchemaStmt
+            | pg_sys::NodeTag::T_RefreshMatViewStmt
+            | pg_sys::NodeTag::T_ViewStmt => {
+                continuous_agg::adapt(statement)?;
+                forward();
+            }
             tag if subscription::concerns(tag) => {
                 forward();
                 return subscription::after();
@@ -178,19 +214,25 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterTableStmt, T_CopyStmt, T_CreateStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt,
-        T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterObjectSchemaStmt, T_AlterTableStmt, T_CommentStmt, T_CopyStmt, T_CreateStmt,
+        T_CreateTableAsStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt,
+        T_RefreshMatViewStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt, T_ViewStmt,
     };
     matches!(
         tag,
         T_AlterDomainStmt
             | T_AlterEnumStmt
+            | T_AlterObjectSchemaStmt
+            | T_CommentStmt
+            | T_RefreshMatViewStmt
+            | T_ViewStmt
             | T_TruncateStmt
             | T_VacuumStmt
             | T_DropStmt
             | T_DropTableSpaceStmt
             | T_CopyStmt
             | T_CreateStmt
+            | T_CreateTableAsStmt
             | T_AlterTableStmt
             | T_RenameStmt
             | T_IndexStmt

@@ -36,6 +36,8 @@ pub struct Request {
     pub if_not_exists: bool,
     /// Move the rows that are there.
     pub migrate_data: bool,
+    /// It is to hold what a continuous aggregate has computed, by this id.
+    pub storage_id: Option<i32>,
 }
 
 /// A hash dimension that was asked for.
@@ -107,7 +109,9 @@ impl<'a> Plan<'a> {
         let key_type = function.as_ref().map_or(column_type, |function| function.result);
         let axis = checks::check_time_type(&request.time_column, key_type)?;
         let interval = interval::resolve(axis, &request.time_column, request.interval)?;
-        checks::warn_about_type(&request.time_column, key_type);
+        if request.storage_id.is_none() {
+            checks::warn_about_type(&request.time_column, key_type);
+        }
         let schema = chunk_schema::resolve(request.associated_schema.as_deref(), relation.class().relowner)?;
         check_prefix(request.associated_prefix.as_deref())?;
         Ok(Self { request, attribute, key_type, function, interval, schema })
@@ -172,7 +176,8 @@ impl<'a> Plan<'a> {
     /// Enters the hypertable and its dimensions into the catalog.
     fn register(&self, relid: pg_sys::Oid, options: &[String]) -> Result<Hypertable> {
         let missing = || Error::internal("the extension's catalog is missing");
-        let id = hypertable_catalog::insert(relid, &self.schema, self.request.associated_prefix.as_deref(), options).ok_or_else(missing)?;
+        let prefix = self.request.associated_prefix.as_deref();
+        let id = hypertable_catalog::insert(relid, self.request.storage_id, &self.schema, prefix, options).ok_or_else(missing)?;
         let partitioning_func = self.function.as_ref().map(|function| function.name.clone());
         let division = Division::Range { interval: self.interval };
         dimension::insert(id, relid, 1, &NewDimension { column: self.request.time_column.clone(), division, partitioning_func })

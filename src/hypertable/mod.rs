@@ -1,7 +1,7 @@
 //! Hypertables: creating, adopting and changing them.
 
 pub mod checks;
-mod chunk_schema;
+pub mod chunk_schema;
 pub mod create;
 pub mod ddl;
 pub mod dimensions;

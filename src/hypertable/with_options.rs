@@ -135,6 +135,14 @@ fn canonical(name: &str) -> Option<Name> {
     })
 }
 
+/// True for the name of an option of the columnstore.
+pub fn is_columnstore(name: &str) -> bool {
+    matches!(
+        canonical(name),
+        Some(Name::Columnstore | Name::SegmentBy | Name::OrderBy | Name::SparseIndex | Name::CompressInterval | Name::DirectCompress)
+    )
+}
+
 /// Takes the options of our namespaces out of a list of DefElem nodes; returns them and the rest.
 ///
 /// # Safety
@@ -222,6 +230,7 @@ impl TableOptions {
             default_indexes: self.default_indexes.unwrap_or(true),
             if_not_exists: false,
             migrate_data: false,
+            storage_id: None,
         })?;
         Ok(self.columnstore)
     }

@@ -171,3 +171,61 @@ pub fn put_bytes(size: usize) -> (pg_sys::Datum, *mut u8) {
         (varlena.into(), varlena.cast::<u8>().add(pg_sys::VARHDRSZ))
     }
 }
+
+/// `float8[]` of three elements, laid out as PostgreSQL does.
+#[repr(C, align(8))]
+struct ThreeFloats {
+    header: pg_sys::ArrayType,
+    length: i32,
+    lower: i32,
+    values: [f64; 3],
+}
+
+/// The call of a function of two arguments.
+#[repr(C)]
+struct TwoArguments {
+    call: pg_sys::FunctionCallInfoBaseData,
+    args: [pg_sys::NullableDatum; 2],
+}
+
+impl Args {
+    /// The count, sum and sum of squared deviations of a state of float8's aggregates; an error if the argument is no such state.
+    pub fn float8_state(self, index: usize) -> Result<Option<[f64; 3]>> {
+        let Some(state) = self.datum(index) else { return Ok(None) };
+        // SAFETY: an array by the SQL declaration; what is read beyond the header is there when the header says so.
+        unsafe {
+            let array = raw::pg_detoast_datum(state.cast_mut_ptr()).cast::<ThreeFloats>();
+            let header = &(*array).header;
+            if header.ndim != 1 || header.dataoffset != 0 || header.elemtype != pg_sys::FLOAT8OID || (*array).length != 3 {
+                return Err(Error::internal("expected an array of three values of type double precision"));
+            }
+            Ok(Some((*array).values))
+        }
+    }
+
+    /// The state of float8's aggregates at `index` with another one taken in, by PostgreSQL's own function, in place.
+    pub fn combine_float8_state(self, index: usize, other: [f64; 3]) -> Option<pg_sys::Datum> {
+        let state = self.datum(index)?;
+        // SAFETY: both are arrays, the other one laid out here; the function checks them, finds the aggregate by the call's context, and
+        // never returns NULL. No destructor is pending.
+        unsafe {
+            let mut other = ThreeFloats {
+                header: pg_sys::ArrayType { vl_len_: 0, ndim: 1, dataoffset: 0, elemtype: pg_sys::FLOAT8OID },
+                length: 3,
+                lower: 1,
+                values: other,
+            };
+            pgrx::varlena::set_varsize_4b((&raw mut other).cast(), size_of::<ThreeFloats>() as i32);
+            let argument = |value| pg_sys::NullableDatum { value, isnull: false };
+            let mut call = TwoArguments {
+                call: pg_sys::FunctionCallInfoBaseData {
+                    context: (*self.fcinfo()).context,
+                    nargs: 2,
+                    ..pg_sys::FunctionCallInfoBaseData::default()
+                },
+                args: [argument(state), argument((&raw mut other).into())],
+            };
+            Some(raw::float8_combine((&raw mut call).cast()))
+        }
+    }
+}

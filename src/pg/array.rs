@@ -34,6 +34,25 @@ pub unsafe fn names(array: pg_sys::Datum) -> Vec<String> {
     }
 }
 
+/// The type of an array's elements, and the elements; None for NULL.
+///
+/// # Safety
+/// `array` is an array Datum; the elements live as long as it, or in the current memory context.
+pub unsafe fn values(array: pg_sys::Datum) -> (pg_sys::Oid, Vec<Option<pg_sys::Datum>>) {
+    // SAFETY: the caller's promise; the arrays are palloc'd for the caller.
+    unsafe {
+        let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        let (mut length, mut by_value, mut align) = (0, false, 0);
+        let array: *mut pg_sys::ArrayType = ffi::pg_detoast_datum(array.cast_mut_ptr()).cast();
+        let element_type = (*array).elemtype;
+        ffi::get_typlenbyvalalign(element_type, &mut length, &mut by_value, &mut align);
+        ffi::deconstruct_array(array, element_type, length.into(), by_value, align, &mut elements, &mut nulls, &mut count);
+        let elements = std::slice::from_raw_parts(elements.cast_const(), count as usize);
+        let nulls = std::slice::from_raw_parts(nulls.cast_const(), count as usize);
+        (element_type, elements.iter().zip(nulls).map(|(element, null)| (!*null).then_some(*element)).collect())
+    }
+}
+
 /// The elements of an array; NULL elements are left out. `length`, `by_value` and `align` are those of the element's type.
 ///
 /// # Safety

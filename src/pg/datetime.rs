@@ -177,6 +177,12 @@ fn c_text(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> *mut std::ffi::c_char 
     unsafe { ffi::text_to_cstring(datum.cast_mut_ptr()) }
 }
 
+/// The value of a Datum of type text.
+pub fn text_of(datum: pg_sys::Datum) -> String {
+    // SAFETY: a NUL-terminated string.
+    unsafe { CStr::from_ptr(c_text(pg_sys::TEXTOID, datum)) }.to_string_lossy().into_owned()
+}
+
 /// Reads a text as a value of `target`, by the type's input function.
 pub fn read_text(type_oid: pg_sys::Oid, datum: pg_sys::Datum, target: pg_sys::Oid) -> pg_sys::Datum {
     // SAFETY: a NUL-terminated string.

@@ -119,6 +119,11 @@ impl Expr {
         (!constant.constisnull).then_some((constant.consttype, constant.constvalue))
     }
 
+    /// True for a constant NULL.
+    pub fn is_null_const(self) -> bool {
+        self.cast(NodeTag::T_Const).is_some_and(|constant: &pg_sys::Const| constant.constisnull)
+    }
+
     /// A column of this query level.
     pub fn as_column(self) -> Option<Column> {
         let var: &pg_sys::Var = self.cast(NodeTag::T_Var)?;
@@ -141,6 +146,14 @@ impl Expr {
         Some((is_and, self.elements(junction.args)))
     }
 
+    /// The conditions that are true when this one is, taken apart at AND.
+    pub fn conjuncts(self) -> Vec<Self> {
+        match self.as_and_or() {
+            Some((true, parts)) => parts.into_iter().flat_map(Self::conjuncts).collect(),
+            _ => vec![self],
+        }
+    }
+
     /// The nodes of a list that belongs to this expression.
     fn elements(self, list: *mut pg_sys::List) -> Vec<Self> {
         // SAFETY: the lists of expression nodes hold nodes.
@@ -151,6 +164,45 @@ impl Expr {
     pub fn varies(self) -> bool {
         // SAFETY: `new`'s promise; none of the three changes the tree.
         unsafe { ffi::contain_vars_of_level(self.0, 0) || ffi::contain_subplans(self.0) || ffi::contain_volatile_functions(self.0) }
+    }
+
+    /// What kind of node it is.
+    pub fn tag(self) -> NodeTag {
+        // SAFETY: `new`'s promise.
+        unsafe { node::tag(self.0) }
+    }
+
+    /// The operator of `a op b` or `a op ANY (b)`.
+    pub fn as_comparison_operator(self) -> Option<pg_sys::Oid> {
+        let of_array = || self.cast(NodeTag::T_ScalarArrayOpExpr).map(|operator: &pg_sys::ScalarArrayOpExpr| operator.opno);
+        self.as_operator().map(|(operator, ..)| operator).or_else(of_array)
+    }
+
+    /// The arguments of an operator.
+    pub fn arguments(self) -> Vec<Self> {
+        match self.cast(NodeTag::T_ScalarArrayOpExpr) {
+            Some(operator) => self.elements({
+                let operator: &pg_sys::ScalarArrayOpExpr = operator;
+                operator.args
+            }),
+            None => self.as_operator().map(|(_, left, right)| vec![left, right]).unwrap_or_default(),
+        }
+    }
+
+    /// A copy of an operator with other arguments.
+    #[must_use]
+    pub fn with_arguments(self, arguments: &[Self]) -> Self {
+        let copy = self.copy();
+        let list = list::from_pointers(arguments.iter().map(|argument| argument.0));
+        // SAFETY: a copy, changed in place; its tag says what it is.
+        unsafe {
+            match node::tag(copy.0) {
+                NodeTag::T_OpExpr => (*copy.0.cast::<pg_sys::OpExpr>()).args = list,
+                NodeTag::T_ScalarArrayOpExpr => (*copy.0.cast::<pg_sys::ScalarArrayOpExpr>()).args = list,
+                _ => {}
+            }
+        }
+        copy
     }
 
     /// What a binary operator compares, by the default order of the left side's type.
@@ -220,6 +272,89 @@ pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
         (*root).glob = global;
         Expr(ffi::eval_const_expressions(root, expr.copy().0))
     }
+}
+
+/// What is likely to come out, to plan by: stable functions are called, too.
+pub fn estimate(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
+    let global: *mut pg_sys::PlannerGlobal = node::make_node(NodeTag::T_PlannerGlobal);
+    let root: *mut pg_sys::PlannerInfo = node::make_node(NodeTag::T_PlannerInfo);
+    // SAFETY: as for `fold`.
+    unsafe {
+        (*global).boundParams = parameters;
+        (*root).glob = global;
+        Expr(ffi::estimate_expression_value(root, expr.copy().0))
+    }
+}
+
+/// A constant text; None: NULL.
+pub fn text_constant(text: Option<&str>) -> Expr {
+    // SAFETY: a Datum of type text, or none.
+    Expr(unsafe {
+        match text.and_then(pgrx::IntoDatum::into_datum) {
+            Some(datum) => node::make_const(pg_sys::TEXTOID, datum),
+            None => ffi::makeConst(pg_sys::TEXTOID, -1, pg_sys::InvalidOid, -1, pg_sys::Datum::null(), true, false),
+        }
+        .cast()
+    })
+}
+
+/// An array of expressions of one type.
+pub fn array(element: pg_sys::Oid, elements: &[Expr]) -> Expr {
+    let array: *mut pg_sys::ArrayExpr = node::make_node(NodeTag::T_ArrayExpr);
+    // SAFETY: a fresh node; a syscache look-up.
+    unsafe {
+        (*array).array_typeid = ffi::get_array_type(element);
+        (*array).element_typeid = element;
+        (*array).elements = list::from_pointers(elements.iter().map(|element| element.0));
+        (*array).location = -1;
+    }
+    Expr(array.cast())
+}
+
+/// A column of a relation `levels_up` query levels further up.
+pub fn column(relation: usize, attribute: i16, like: Expr, levels_up: u32) -> Expr {
+    // SAFETY: the type is that of another expression.
+    Expr(unsafe {
+        ffi::makeVar(relation as i32, attribute, like.type_oid(), ffi::exprTypmod(like.0), ffi::exprCollation(like.0), levels_up).cast()
+    })
+}
+
+/// A column `levels` query levels up, as that level itself writes it; None if it is something else.
+pub fn lowered(expr: Expr, levels: u32) -> Option<Expr> {
+    let var: &pg_sys::Var = expr.cast(NodeTag::T_Var)?;
+    if var.varlevelsup != levels {
+        return None;
+    }
+    let copy = expr.copy();
+    // SAFETY: a copy, changed in place.
+    unsafe { (*copy.0.cast::<pg_sys::Var>()).varlevelsup = 0 };
+    Some(copy)
+}
+
+/// Whether an expression has columns of a relation of its own query level.
+pub fn mentions(expr: Expr, relation: usize) -> bool {
+    // SAFETY: an expression of a query; the set is palloc'd.
+    unsafe { ffi::bms_is_member(relation as i32, ffi::pull_varnos_of_level(std::ptr::null_mut(), expr.0, 0)) }
+}
+
+/// Whether an operator compares by the default order of its left side's type.
+pub fn is_in_default_order(operator: pg_sys::Oid, left: Expr) -> bool {
+    comparison_of(operator, left.type_oid()).is_some()
+}
+
+/// A copy of a call with `new` in place of the argument `old`.
+pub fn put(call: Expr, old: Expr, new: Expr) -> Expr {
+    let copy = call.copy();
+    // SAFETY: a copy, changed in place; a FuncExpr's arguments are nodes.
+    unsafe {
+        if node::tag(copy.0) == NodeTag::T_FuncExpr {
+            let function = &mut *copy.0.cast::<pg_sys::FuncExpr>();
+            let arguments = list::pointers::<pg_sys::Node>(function.args);
+            function.args =
+                list::from_pointers(arguments.into_iter().map(|argument| if Expr(argument).equals(old) { new.copy().0 } else { argument }));
+        }
+    }
+    copy
 }
 
 /// The operators that sort a type's values and find them equal, by its default order.

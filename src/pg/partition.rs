@@ -166,6 +166,18 @@ pub unsafe fn find_in(desc: *mut pg_sys::PartitionDescData, axis: Axis, position
     }
 }
 
+/// From where to where the partitions of a table that is partitioned by range on one column reach, leaving out what has no bound.
+pub fn extent(relation: &Relation, axis: Axis) -> Option<(i64, i64)> {
+    // SAFETY: the descriptor is used before anything can invalidate it.
+    let bounds = unsafe { Bounds::new(relation, axis) };
+    let finite = |index: usize| {
+        let (kind, position) = bounds.bound(index);
+        (kind == 0).then_some(position)
+    };
+    let (first, last) = ((0..bounds.len()).find_map(finite)?, (0..bounds.len()).rev().find_map(finite)?);
+    (first < last).then_some((first, last))
+}
+
 /// The partitions of a table that is partitioned by range on one column, in order.
 pub fn partitions(relation: &Relation, axis: Axis) -> Vec<Partition> {
     // SAFETY: the descriptor is used before anything can invalidate it.

@@ -15,6 +15,15 @@ pub fn execute(sql: &str) -> Result<()> {
 ///
 /// The search path is pg_catalog's meanwhile: an operator of the user's making can't take the place of PostgreSQL's.
 pub fn query(sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    run(sql).map(|(rows, _)| rows)
+}
+
+/// The same for a statement that changes rows: how many.
+pub fn change(sql: &str) -> Result<u64> {
+    run(sql).map(|(_, count)| count)
+}
+
+fn run(sql: &str) -> Result<(Vec<Vec<Option<String>>>, u64)> {
     let text = c_string(sql);
     // SAFETY: SPI_connect and SPI_finish pair up; on an error the transaction's abort cleans SPI up.
     unsafe {
@@ -38,9 +47,10 @@ pub fn query(sql: &str) -> Result<Vec<Vec<Option<String>>>> {
             return Err(Error::internal(format!("SPI_execute returned {code}")));
         }
         ffi::AtEOXact_GUC(true, level);
+        let count = pg_sys::SPI_processed;
         let rows = if pg_sys::SPI_tuptable.is_null() { Vec::new() } else { read_table(pg_sys::SPI_tuptable) };
         ffi::SPI_finish();
-        Ok(rows)
+        Ok((rows, count))
     }
 }
 
@@ -60,6 +70,46 @@ pub fn call(sql: &str, non_atomic: bool) -> Result<()> {
         code
     };
     if code < 0 { Err(Error::internal(format!("SPI_execute_extended returned {code}"))) } else { Ok(()) }
+}
+
+/// The right to end transactions, of a procedure that was called where it may. Nothing that belongs to a transaction outlives
+/// [`Transactions::commit`]; memory contexts and Rust's own memory do.
+pub struct Transactions(());
+
+impl Transactions {
+    /// Runs `f` with that right. Only in the CALL of a procedure that is not atomic.
+    pub fn with<T>(f: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        // SAFETY: SPI_connect_ext and SPI_finish pair up; on an error the transaction's abort cleans SPI up. The context that is current
+        // meanwhile lives until SPI_finish, whatever becomes of transactions.
+        unsafe {
+            if ffi::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) != pg_sys::SPI_OK_CONNECT as i32 {
+                return Err(Error::internal("could not connect to SPI"));
+            }
+            let result = f(&Self(()));
+            ffi::SPI_finish();
+            result
+        }
+    }
+
+    /// Commits, and begins a transaction that sees what others commit: no setting of the session's keeps it from that.
+    pub fn commit(&self) {
+        // SAFETY: connected, by `with`. The new transaction has no snapshot yet.
+        unsafe {
+            ffi::SPI_commit();
+            pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
+        }
+    }
+
+    /// Runs `f` with a snapshot of this moment.
+    pub fn with_snapshot<T>(&self, f: impl FnOnce() -> T) -> T {
+        // SAFETY: pushed and popped in pairs; on an error the transaction's abort pops it.
+        unsafe {
+            ffi::PushActiveSnapshot(ffi::GetTransactionSnapshot());
+            let result = f();
+            ffi::PopActiveSnapshot();
+            result
+        }
+    }
 }
 
 /// A text as a literal of SQL.

@@ -148,3 +148,9 @@ pub fn equality(oid: pg_sys::Oid) -> Result<pg_sys::Oid> {
     let operator = unsafe { (*entry).eq_opr };
     if operator == pg_sys::InvalidOid { Err(no_function("equality", oid)) } else { Ok(operator) }
 }
+
+/// True for an enumeration.
+pub fn is_enum(type_oid: pg_sys::Oid) -> bool {
+    // SAFETY: a syscache look-up.
+    unsafe { ffi::get_typtype(type_oid) as u8 == b'e' }
+}

@@ -5,9 +5,9 @@ use tsc_kernel::axis::DAY_MICROS;
 use tsc_kernel::bucket::{TimeBucket, floor_to};
 use tsc_kernel::span::Span;
 
-use super::functions::{Known, known};
 use super::moment;
 use crate::catalog::dimension::axis_of_type;
+use crate::catalog::functions::{Known, known};
 use crate::pg::datetime::span_of;
 use crate::pg::expr::{self, Comparison, Expr};
 

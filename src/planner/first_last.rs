@@ -8,9 +8,9 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
-use super::functions::{Known, known};
 use super::level::Level;
 use crate::catalog::cache;
+use crate::catalog::functions::{Known, known};
 use crate::pg::expr::{self, Column, Comparison, Expr};
 use crate::pg::relation::Relation;
 use crate::pg::{ffi, guard, index, list, node};

@@ -13,7 +13,7 @@ use crate::pg::{ffi, guard, list, node};
 mod bucket;
 mod chunkwise;
 mod first_last;
-mod functions;
+mod grouped;
 mod level;
 mod moment;
 mod now;
@@ -90,11 +90,6 @@ pub unsafe fn add_upper_paths(root: *mut pg_sys::PlannerInfo, stage: pg_sys::Upp
         // SAFETY: the caller's promise.
         unsafe { ordered::add_appended_paths(root, output) }
     }
-}
-
-/// Prepares caches; once, at server start.
-pub fn init() {
-    functions::init();
 }
 
 /// Whether a query reads a hypertable, at any level, or updates one or deletes from it. Costs next to nothing where no table is partitioned.

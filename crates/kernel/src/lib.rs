@@ -7,6 +7,7 @@
 pub mod axis;
 pub mod bins;
 pub mod bucket;
+pub mod buckets;
 pub mod civil;
 mod error;
 pub mod ranges;

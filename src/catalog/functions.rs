@@ -11,7 +11,7 @@ use pgrx::{FromDatum, pg_sys};
 use crate::pg::ffi;
 use crate::pg::syscache::CacheTuple;
 
-/// A function that the planner knows.
+/// A function that queries are looked through for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Known {
     /// `time_bucket(width, time [, origin])` of dates or timestamps.

@@ -1,0 +1,234 @@
+"""Continuous aggregates: what they cost who writes, how fast they are refreshed, what planning pays for them, and what a dashboard gains.
+
+The dashboard asks for 30 days by hour of 400 hosts. Rows come every two minutes rather than every ten seconds, so that there are 8.6
+million of them and not 103: an hour of a host has 30 rows where it would have 360, and the plain table is that much better off.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+
+import data
+import ingest
+import planning
+from bench import Bench
+from columnstore import same
+from legs import BARE, COLUMNS, EPOCH, PLAIN, WATCHED, Leg, make_hypertable
+from measure import Goal, Measurement, attempt, finished, interleave, rotated, say
+from scale import CHUNK
+from sql import scalar, send
+
+PAIR = (BARE, WATCHED)
+CHEAP = Goal(1.03, BARE)
+PLANNING_MS = Goal(0.3, None)
+HOURLY = """CREATE MATERIALIZED VIEW {view} WITH (timescaledb.continuous) AS
+    SELECT time_bucket('1 hour', time) AS hour, hostname, count(*) AS samples, avg(usage_user) AS mean, max(usage_user) AS high FROM {table} GROUP BY 1, 2 WITH NO DATA"""
+EVERYTHING = "CALL refresh_continuous_aggregate('{view}', NULL, NULL{more})"
+REFRESH_GOAL, REFRESH_HOPED = 700, "2000 k rows/s"
+CAGGS = 20
+
+
+def run(bench: Bench) -> Iterator[Measurement]:
+    for late in (False, True):
+        yield from load(bench, late)
+        yield from single_rows(bench, late)
+    yield from plan(bench)
+    yield from dashboard(bench)
+
+
+# --- writing ---
+
+
+def make(conn: psycopg.Connection, leg: Leg, late: bool) -> None:
+    """An empty table, but for the rows at both ends of time that let a refresh cover everything, if what comes is to be late."""
+    drop(conn)
+    conn.execute(f"CREATE TABLE cpu ({COLUMNS})")
+    make_hypertable(conn, "cpu", CHUNK)
+    conn.execute("CREATE INDEX ON cpu (hostname, time DESC)")
+    conn.execute("CREATE INDEX ON cpu (time DESC)")
+    if late:
+        span = ingest.SPAN
+        conn.execute(f"INSERT INTO cpu (time, hostname) VALUES ('{span.start}', 'first'), ('{span.end - timedelta(seconds=1)}', 'last')")
+    if leg == WATCHED:
+        conn.execute(HOURLY.format(view="cpu_hourly", table="cpu"))
+        if late:
+            conn.execute(EVERYTHING.format(view="cpu_hourly", more=""))
+
+
+def drop(conn: psycopg.Connection) -> None:
+    conn.execute("SET client_min_messages = error; DROP TABLE IF EXISTS cpu CASCADE")
+
+
+def where(late: bool) -> str:
+    return "into what is materialized" if late else "ahead of it"
+
+
+def load(bench: Bench, late: bool) -> Iterator[Measurement]:
+    hosts = bench.scale.copy_hosts
+    measured = bench.measurement(f"COPY, {where(late)}", "k rows/s", PAIR, CHEAP, data.rows(hosts))
+
+    def sample(leg: Leg) -> float:
+        with bench.connect() as conn:
+            make(conn, leg, late)
+            conn.execute("CHECKPOINT")
+            before, start = ingest.processor_seconds(conn), time.perf_counter()
+            conn.execute(f"COPY cpu FROM '{data.csv(hosts)}' (FORMAT csv)")
+            seconds = time.perf_counter() - start
+            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(conn) - before)
+            drop(conn)
+            return seconds
+
+    yield from interleave(measured, bench.scale.rounds, sample)
+
+
+def single_rows(bench: Bench, late: bool) -> Iterator[Measurement]:
+    """One row a transaction, each a minute after the one before, prepared."""
+    number = bench.scale.transactions // 2
+    measured = bench.measurement(f"INSERT of a row, {where(late)}", "ms", PAIR, CHEAP)
+
+    def sample(leg: Leg) -> float:
+        with bench.connect() as conn:
+            make(conn, leg, late)
+            conn.execute("PREPARE put (timestamptz, text, float8) AS INSERT INTO cpu (time, hostname, usage_user) VALUES ($1, $2, $3)")
+            minutes = int((ingest.SPAN.end - ingest.SPAN.start).total_seconds()) // 60
+            texts = [f"EXECUTE put ('{EPOCH + timedelta(minutes=n % minutes)}', 'host_{n % 10}', {n % 100})".encode() for n in range(number)]
+            for text in texts[:200]:
+                send(conn, text)
+            before, start = ingest.processor_seconds(conn), time.perf_counter()
+            for text in texts:
+                send(conn, text)
+            seconds = time.perf_counter() - start
+            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(conn) - before)
+            drop(conn)
+            return seconds * 1000 / number
+
+    yield from interleave(measured, bench.scale.rounds, sample)
+
+
+# --- planning ---
+
+
+def plan(bench: Bench) -> Iterator[Measurement]:
+    """By how much planning takes longer with routing than without, in one session by turns."""
+    with bench.connect() as conn:
+        make(conn, BARE, late=False)
+        conn.execute(f"INSERT INTO cpu (time, hostname, usage_user) SELECT '{EPOCH}'::timestamptz + g * interval '1 minute', 'host_' || g % 10, g % 100 FROM generate_series(0, 2879) g")
+        for number in range(CAGGS):
+            conn.execute(various(number))
+        conn.execute("ANALYZE")
+        for name, query in PLANNED.items():
+            measured = bench.measurement(f"planning with {CAGGS} continuous aggregates takes longer by: {name}", "ms", (WATCHED,), PLANNING_MS)
+            attempt(measured, WATCHED, longer, bench, conn, query, "routable" in name)
+            yield from finished(measured)
+        drop(conn)
+
+
+def various(number: int) -> str:
+    width = ("5 minutes", "1 hour", "6 hours", "1 day", "7 days")[number % 5]
+    groups = ("", ", hostname", ", tags_id", ", hostname, tags_id")[number // 5]
+    aggregates = ", ".join(f"{function}(usage_{metric}) AS {function}_{metric}" for function in ("avg", "max") for metric in ("user", "system"))
+    keys = ", ".join(str(n + 1) for n in range(1 + groups.count(",")))
+    return (f"CREATE MATERIALIZED VIEW various_{number} WITH (timescaledb.continuous) AS SELECT time_bucket('{width}', time) AS bucket{groups}, count(*) AS samples, {aggregates}"
+            f" FROM cpu GROUP BY {keys}")
+
+
+PLANNED = {
+    "routable, by hour and host": "SELECT time_bucket('1 hour', time), hostname, avg(usage_user) FROM cpu WHERE time >= '2016-01-01' AND time < '2016-01-02' GROUP BY 1, 2",
+    "routable, whole": "SELECT max(usage_user), count(*) FROM cpu",
+    "an aggregate that none has": "SELECT time_bucket('1 hour', time), avg(usage_nice) FROM cpu GROUP BY 1",
+    "no aggregate": "SELECT * FROM cpu WHERE hostname = 'host_1' AND time > '2016-01-02' ORDER BY time DESC LIMIT 10",
+}
+
+
+def longer(bench: Bench, conn: psycopg.Connection, query: str, routable: bool) -> float:
+    conn.execute("SET timescaledb.enable_cagg_rewrites = on")
+    if uses_cagg(conn, query) != routable:
+        raise RuntimeError(f"{'not ' if routable else ''}answered from a continuous aggregate: {query}")
+    times: dict[str, list[float]] = {"on": [], "off": []}
+    end = time.perf_counter() + bench.scale.planning_seconds
+    while time.perf_counter() < end or len(times["on"]) < 50:
+        for setting, found in times.items():
+            conn.execute(f"SET timescaledb.enable_cagg_rewrites = {setting}")
+            found.append(planning.planning_time(conn, query))
+    on, off = (sorted(found)[len(found) // 2] for found in (times["on"], times["off"]))
+    say(f"    {on:.3f} ms with, {off:.3f} ms without")
+    return on - off
+
+
+def uses_cagg(conn: psycopg.Connection, query: str) -> bool:
+    plan = "\n".join(row[0] for row in conn.execute(f"EXPLAIN (COSTS OFF) {query}".encode()))
+    return "cagg_valid" in plan
+
+
+# --- refreshing, and the dashboard ---
+
+DASHBOARD = "SELECT time_bucket('1 hour', time) AS hour, hostname, avg(usage_user), max(usage_user) FROM {table} WHERE time >= '{low}' AND time < '{high}' GROUP BY hour, hostname"
+
+
+def dashboard(bench: Bench) -> Iterator[Measurement]:
+    days, hosts = bench.scale.dashboard_days, bench.scale.dashboard_hosts
+    with bench.connect() as conn:
+        conn.execute("SET max_parallel_workers_per_gather = 0; SET client_min_messages = error")
+        rows = fill(conn, days, hosts)
+        yield from refresh(bench, conn, rows)
+        conn.execute("SET timescaledb.enable_cagg_rewrites = on")
+        query = DASHBOARD.format(table="{table}", low=EPOCH, high=EPOCH + timedelta(days=days))
+        name = f"dashboard: {days} days by hour, {hosts} hosts"
+        yield from ask(bench, conn, f"{name}, all materialized", query, Goal(1 / 50, PLAIN, "1/50 of plain"))
+        # An hour in a hundred has a row that came late.
+        late = max(1, days * 24 // 100)
+        for table in ("dash_plain", "dash"):
+            conn.execute(f"INSERT INTO {table} SELECT '{EPOCH}'::timestamptz + (g * {days * 24 // late}) * interval '1 hour' + interval '7 seconds', 'host_0', 50, 50 FROM generate_series(0, {late - 1}) g")
+        yield from ask(bench, conn, f"{name}, {late} of {days * 24} hours invalidated", query, Goal(1 / 5, PLAIN, "1/5 of plain"))
+        conn.execute("DROP TABLE dash CASCADE; DROP TABLE dash_plain")
+
+
+def fill(conn: psycopg.Connection, days: int, hosts: int) -> int:
+    """A plain table, and a hypertable of compressed chunks, with the same rows."""
+    columns = "time timestamptz NOT NULL, hostname text NOT NULL, usage_user float8, usage_system float8"
+    conn.execute(f"DROP TABLE IF EXISTS dash CASCADE; DROP TABLE IF EXISTS dash_plain; CREATE TABLE dash_plain ({columns}); CREATE TABLE dash ({columns})")
+    conn.execute("SELECT create_hypertable('dash', 'time', chunk_time_interval => interval '1 day', create_default_indexes => false)")
+    conn.execute("ALTER TABLE dash SET (timescaledb.compress, timescaledb.compress_segmentby = 'hostname', timescaledb.compress_orderby = 'time')")
+    for day in range(days):
+        conn.execute(f"INSERT INTO dash_plain SELECT '{EPOCH}'::timestamptz + interval '{day} days' + g * interval '2 minutes', 'host_' || h, (h * 7 + g) % 101, (h + g * 3) % 97 / 2.0"
+                     f" FROM generate_series(0, 719) g, generate_series(0, {hosts - 1}) h")
+        conn.execute(f"INSERT INTO dash SELECT * FROM dash_plain WHERE time >= '{EPOCH}'::timestamptz + interval '{day} days'")
+    conn.execute("SELECT compress_chunk(c) FROM show_chunks('dash') c")
+    for table in ("dash_plain", "dash"):
+        conn.execute(f"CREATE INDEX ON {table} (hostname, time DESC)")
+        conn.execute(f"CREATE INDEX ON {table} (time DESC)")
+        conn.execute(f"VACUUM (ANALYZE) {table}")
+    conn.execute(HOURLY.format(view="dash_hourly", table="dash"))
+    return scalar(conn, "SELECT count(*) FROM dash_plain")
+
+
+def refresh(bench: Bench, conn: psycopg.Connection, rows: int) -> Iterator[Measurement]:
+    measured = bench.measurement("refresh from compressed chunks", "k rows/s", (WATCHED,), Goal.rows_per_second(rows, REFRESH_GOAL), rows)
+    measured.later = REFRESH_HOPED
+
+    def sample(_: Leg) -> float:
+        start = time.perf_counter()
+        conn.execute(EVERYTHING.format(view="dash_hourly", more=", force => true"))
+        return time.perf_counter() - start
+
+    yield from interleave(measured, bench.scale.query_rounds, sample)
+    conn.execute(f"VACUUM (ANALYZE) {scalar(conn, 'SELECT storage::text FROM _timescaledb_config.continuous_agg')}")
+
+
+def ask(bench: Bench, conn: psycopg.Connection, name: str, query: str, goal: Goal) -> Iterator[Measurement]:
+    """The round before the first warms up and compares the answers."""
+    texts = {PLAIN: query.format(table="dash_plain"), WATCHED: query.format(table="dash")}
+    measured = bench.measurement(name, "ms", (PLAIN, WATCHED), goal)
+    if not uses_cagg(conn, texts[WATCHED]):
+        measured.failures[WATCHED] = "not answered from the continuous aggregate"
+    answers = [[sorted(conn.execute(text.encode()).fetchall(), key=repr)] for text in texts.values()]
+    if not same(*answers):
+        measured.failures[WATCHED] = "the answer differs from the plain table's"
+    run_one: Callable[[Leg], float] = lambda leg: planning.milliseconds(conn, texts[leg])
+    for number in range(bench.scale.query_rounds + 2):
+        for leg in rotated(measured.legs, number):
+            attempt(replace(measured, samples={}) if number == 0 else measured, leg, run_one, leg)
+    yield from finished(measured)

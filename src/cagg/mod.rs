@@ -1,0 +1,12 @@
+//! Continuous aggregates.
+
+pub mod answer;
+mod bounds;
+pub mod bucket;
+pub mod conditions;
+pub mod ddl;
+pub mod definition;
+pub mod parts;
+pub mod refresh;
+pub mod routing;
+pub mod valid;

@@ -1,0 +1,116 @@
+//! The first step of a refresh: what is to be computed is made known to all who read and write, then cut into batches.
+
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use tsc_kernel::axis::{Axis, DAY_MICROS, Slice};
+use tsc_kernel::buckets::{self, BatchSize, Known, claim, widen_all};
+use tsc_kernel::ranges::{Range, Ranges};
+
+use super::ledger;
+use super::window::Options;
+use crate::cagg::bucket::Bucket;
+use crate::catalog::cache;
+use crate::catalog::continuous_agg::ContinuousAgg;
+use crate::catalog::continuous_agg_range::{self, Kind, State};
+use crate::catalog::hypertable::Hypertable;
+use crate::error::{Error, Result};
+use crate::pg::relation::{Relation, qualified_name, quote_identifier};
+use crate::pg::{axis, context, datetime, partition, partition_change, spi, table};
+
+/// A hypertable that a continuous aggregate reads or writes.
+pub fn hypertable(relid: pg_sys::Oid) -> Result<(Rc<Hypertable>, Axis)> {
+    let hypertable = cache::find(relid).ok_or_else(|| Error::internal("a continuous aggregate without its hypertables"))?;
+    let axis = hypertable.time().axis().ok_or_else(|| Error::internal("a range dimension without an axis"))?;
+    Ok((hypertable, axis))
+}
+
+/// The positions of a slice.
+pub fn range_of(slice: Slice) -> Option<Range> {
+    let high = match slice.end {
+        Some(end) => end.checked_sub(1)?,
+        None => i64::MAX,
+    };
+    Range::new(slice.start.unwrap_or(i64::MIN), high)
+}
+
+/// The chunks of a hypertable, divided by hash or not, in order.
+pub fn slices(relid: pg_sys::Oid) -> Result<Vec<(Range, pg_sys::Oid)>> {
+    let (_, axis) = hypertable(relid)?;
+    let root = Relation::open(relid, pg_sys::AccessShareLock);
+    let found = partition::partitions(&root, axis);
+    Ok(found.into_iter().filter_map(|part| Some((range_of(part.slice)?, part.oid))).collect())
+}
+
+/// The position of the last row of a hypertable; None if it has none.
+fn last_row(relid: pg_sys::Oid) -> Result<Option<i64>> {
+    let (hypertable, axis) = hypertable(relid)?;
+    let owner = Relation::open(relid, pg_sys::AccessShareLock).class().relowner;
+    let column = quote_identifier(&hypertable.time().column);
+    for (_, part) in slices(relid)?.into_iter().rev() {
+        partition_change::lock(part, pg_sys::AccessShareLock);
+        let Some(name) = qualified_name(part) else { continue };
+        let sql = format!("SELECT {column} FROM {name} ORDER BY {column} DESC LIMIT 1");
+        let found = context::as_user(owner, || context::with_portable_text(|| spi::query(&sql)))?;
+        if let Some(text) = found.first().and_then(|row| row.first()).and_then(Option::as_deref) {
+            let value = datetime::read(hypertable.time().type_oid, text);
+            // SAFETY: a value of the column's type.
+            return Ok(Some(unsafe { axis::position(axis, value) }));
+        }
+    }
+    Ok(None)
+}
+
+/// What is known, in whole buckets.
+fn known(bucket: &Bucket, state: &State) -> Known {
+    Known { materialized: state.materialized.clone(), invalid: widen_all(bucket, &state.invalid), kept: widen_all(bucket, &state.kept) }
+}
+
+/// As much as a chunk of the source is meant to hold.
+fn usual_batch(agg: &ContinuousAgg) -> Result<BatchSize> {
+    let (source, axis) = hypertable(agg.source)?;
+    let interval = source.time().interval().unwrap_or(1);
+    Ok(BatchSize::Length(if axis == Axis::Date { interval / DAY_MICROS } else { interval }))
+}
+
+/// Claims a window of whole buckets, and returns the batches in which it is to be computed, in their order.
+pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Options) -> Result<Vec<Range>> {
+    // One at a time changes what is materialized. Those who compute are not in the way.
+    if let Some(aggregates) = table::oid("continuous_agg") {
+        table::lock_row(aggregates, agg.id);
+    }
+    ledger::distribute(agg.source)?;
+    let last = last_row(agg.source)?;
+    let look = || {
+        let state = ledger::state_now(agg.storage);
+        let known = known(bucket, &state);
+        let claim = claim(bucket, &known, window, last, options.force);
+        (state, known, claim)
+    };
+    let (_, known, claim) = look();
+    if claim.wanted.is_empty() && claim.known == known {
+        return Ok(Vec::new());
+    }
+    let entries = ledger::lock(agg.storage, window)?;
+    // While others were waited for they have computed something.
+    let (state, _, claim) = look();
+    if claim.known.materialized != state.materialized {
+        continuous_agg_range::replace(agg.storage, Kind::Materialized, &claim.known.materialized);
+    }
+    if options.force && !state.kept.intersection(&Ranges::from(Some(window))).is_empty() {
+        continuous_agg_range::replace(agg.storage, Kind::Kept, &claim.known.kept);
+    }
+    // To remove rows takes no time, so it is no matter where storage has some.
+    let occupied: Ranges = slices(agg.source)?.into_iter().map(|(range, _)| range).collect();
+    let size = options.batch.map_or_else(|| usual_batch(agg), Ok)?;
+    let mut batches = buckets::batches(bucket, &claim.wanted, &occupied, size);
+    let window = Ranges::from(Some(window));
+    let within = batches.iter().flat_map(|batch| claim.wanted.intersection(&Ranges::from(Some(*batch))).as_slice().to_vec());
+    let without = entries.iter().flat_map(|entry| Ranges::from(Some(entry.range)).difference(&window).as_slice().to_vec());
+    ledger::replace(agg.storage, &entries, &within.chain(without).collect::<Vec<_>>())?;
+    if options.newest_first {
+        batches.reverse();
+    }
+    batches.truncate(options.most_batches.unwrap_or(usize::MAX));
+    Ok(batches)
+}

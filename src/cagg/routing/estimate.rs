@@ -1,0 +1,58 @@
+//! What it would cost to answer a query from a continuous aggregate: how much of the time that it asks for is read raw, and how fine
+//! what is read from storage is. Only the choice depends on it, never the answer.
+
+use pgrx::pg_sys;
+use tsc_kernel::ranges::{Range, Ranges};
+
+use super::candidate::Candidate;
+use crate::catalog::continuous_agg_range;
+use crate::pg::partition;
+use crate::pg::relation::Relation;
+
+/// If more than this part of the data is read raw anyway, the detour does not pay.
+pub const MOST_RAW: f64 = 0.5;
+/// What reading a group costs, compared with the rows that it stands for, where the bucket is a day and there is nothing else to group by.
+const GROUP_COST: f64 = 0.001;
+/// What each more grouping column multiplies the groups by.
+const PER_GROUPING: f64 = 4.0;
+
+/// What an answer would cost, as a part of what reading all rows does.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// The part of the data that would be read raw.
+    pub raw: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// The time that the chunks of a hypertable cover, as far as they are bounded; None: it has no chunks.
+pub fn extent(raw: &Relation, candidate: &Candidate) -> Option<Range> {
+    let (low, end) = partition::extent(raw, candidate.bucket().axis)?;
+    Range::new(low, end.saturating_sub(1))
+}
+
+/// The cost of the data in `asked` of what there is in `extent`.
+pub fn cost(candidate: &Candidate, asked: Range, extent: Range) -> Option<Cost> {
+    let wanted = asked.intersection(extent)?;
+    // SAFETY: what is committed now.
+    let state = unsafe { continuous_agg_range::read(candidate.definition.agg.storage, std::ptr::null_mut()) };
+    let valid = state.materialized.difference(&state.invalid).difference(&state.kept);
+    let whole: Ranges = candidate.bucket().round_inward(asked).and_then(|range| range.intersection(extent)).into_iter().collect();
+    let stored = length(valid.intersection(&whole).as_slice());
+    let all = length(&[wanted]);
+    let raw = ((all - stored) / all).clamp(0.0, 1.0);
+    let day = tsc_kernel::axis::DAY_MICROS as f64;
+    let width = candidate.bucket().nominal_width() as f64;
+    let groupings = i32::try_from(candidate.groups()).unwrap_or(i32::MAX) - 1;
+    let group = (GROUP_COST * (day / width).max(f64::MIN_POSITIVE) * PER_GROUPING.powi(groupings)).min(1e9);
+    Some(Cost { raw, total: raw + (1.0 - raw) * (group / (1.0 + group)) })
+}
+
+fn length(ranges: &[Range]) -> f64 {
+    ranges.iter().map(|range| range.high as f64 - range.low as f64 + 1.0).sum()
+}
+
+/// The hypertable, which the query has locked.
+pub fn open(relid: pg_sys::Oid) -> Relation {
+    Relation::open(relid, pg_sys::NoLock)
+}
