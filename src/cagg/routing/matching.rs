@@ -210,8 +210,7 @@ impl<'a> Matcher<'a> {
 
     /// A column of the hypertable, at any depth.
     fn say_column(&mut self, expr: Expr) -> Expr {
-        let own_level = expr::lowered(expr, self.depth);
-        match self.grouping_column(own_level) {
+        match expr::lowered(expr, self.depth).and_then(|own| self.grouping_column(own)) {
             Some(index) => self.grouped(index),
             None => {
                 self.refuse("it uses a column that groups don't have");
@@ -235,8 +234,8 @@ impl<'a> Matcher<'a> {
         let columns: Vec<Option<usize>> = arguments
             .iter()
             .map(|argument| {
-                let argument = if self.depth == 0 { *argument } else { expr::lowered(*argument, self.depth) };
-                argument.as_column().filter(|column| column.relation == self.source).and_then(|_| self.grouping_column(argument))
+                let own = expr::lowered(*argument, self.depth)?;
+                (own.as_column()?.relation == self.source).then(|| self.grouping_column(own)).flatten()
             })
             .collect();
         if columns.iter().all(Option::is_none) || !expr::is_in_default_order(operator, arguments[0]) {
