@@ -51,6 +51,24 @@ CREATE FUNCTION add_reorder_policy(
 CREATE FUNCTION remove_reorder_policy(hypertable regclass, if_exists boolean = FALSE)
     RETURNS void AS 'MODULE_PATHNAME', 'tsc_remove_reorder_policy' LANGUAGE c VOLATILE;
 
+CREATE FUNCTION add_continuous_aggregate_policy(
+    continuous_aggregate regclass,
+    start_offset "any",
+    end_offset "any",
+    schedule_interval interval,
+    if_not_exists boolean = FALSE,
+    initial_start timestamptz = NULL,
+    timezone text = NULL,
+    include_tiered_data boolean = NULL,
+    buckets_per_batch int = NULL,
+    max_batches_per_execution int = NULL,
+    refresh_newest_first boolean = NULL)
+    RETURNS int AS 'MODULE_PATHNAME', 'tsc_add_continuous_aggregate_policy' LANGUAGE c VOLATILE;
+
+CREATE FUNCTION remove_continuous_aggregate_policy(
+    continuous_aggregate regclass, if_not_exists boolean = FALSE, if_exists boolean = NULL)
+    RETURNS void AS 'MODULE_PATHNAME', 'tsc_remove_continuous_aggregate_policy' LANGUAGE c VOLATILE;
+
 -- Several at once.
 CREATE FUNCTION timescaledb_experimental.add_policies(
     relation regclass,
@@ -80,8 +98,8 @@ CREATE FUNCTION timescaledb_experimental.show_policies(relation regclass)
     RETURNS SETOF jsonb AS 'MODULE_PATHNAME', 'tsc_show_policies' LANGUAGE c STABLE ROWS 3;
 
 CREATE VIEW timescaledb_experimental.policies AS
-SELECT c.relname AS relation_name,
-    n.nspname AS relation_schema,
+SELECT r.relname AS relation_name,
+    s.nspname AS relation_schema,
     j.schedule_interval,
     j.proc_schema,
     j.proc_name,
@@ -92,6 +110,10 @@ FROM _timescaledb_config.bgw_job j
 JOIN _timescaledb_config.hypertable h ON h.id = j.hypertable_id
 JOIN pg_catalog.pg_class c ON c.oid = h.relid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE j.proc_schema = '_timescaledb_functions' AND j.proc_name IN ('policy_compression', 'policy_retention', 'policy_reorder');
+LEFT JOIN _timescaledb_config.continuous_agg a ON a.storage = h.relid
+JOIN pg_catalog.pg_class r ON r.oid = COALESCE(a.user_view, h.relid)
+JOIN pg_catalog.pg_namespace s ON s.oid = r.relnamespace
+WHERE j.proc_schema = '_timescaledb_functions' AND j.proc_name IN ('policy_compression', 'policy_retention', 'policy_reorder',
+    'policy_refresh_continuous_aggregate');
 
 GRANT SELECT ON timescaledb_experimental.policies TO PUBLIC;

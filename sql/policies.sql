@@ -72,3 +72,9 @@ CREATE FUNCTION _timescaledb_functions.policy_retention_check(config jsonb)
     RETURNS void AS 'MODULE_PATHNAME', 'tsc_policy_retention_check' LANGUAGE c VOLATILE;
 CREATE FUNCTION _timescaledb_functions.policy_reorder_check(config jsonb)
     RETURNS void AS 'MODULE_PATHNAME', 'tsc_policy_reorder_check' LANGUAGE c VOLATILE;
+
+-- Commits after each batch by itself.
+CREATE PROCEDURE _timescaledb_functions.policy_refresh_continuous_aggregate(job_id int, config jsonb)
+    AS 'MODULE_PATHNAME', 'tsc_policy_refresh_continuous_aggregate' LANGUAGE c;
+CREATE FUNCTION _timescaledb_functions.policy_refresh_continuous_aggregate_check(config jsonb)
+    RETURNS void AS 'MODULE_PATHNAME', 'tsc_policy_refresh_continuous_aggregate_check' LANGUAGE c VOLATILE;

@@ -21,7 +21,8 @@ SELECT j.id AS job_id,
 FROM _timescaledb_config.bgw_job j
 LEFT JOIN _timescaledb_config.bgw_job_stat s ON s.job_id = j.id
 LEFT JOIN _timescaledb_config.hypertable h ON h.id = j.hypertable_id
-LEFT JOIN pg_catalog.pg_class c ON c.oid = h.relid
+LEFT JOIN _timescaledb_config.continuous_agg a ON a.storage = h.relid
+LEFT JOIN pg_catalog.pg_class c ON c.oid = COALESCE(a.user_view, h.relid)
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 
 CREATE VIEW timescaledb_information.job_stats AS

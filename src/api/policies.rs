@@ -4,12 +4,13 @@ use pgrx::{IntoDatum, JsonB, pg_sys};
 use serde_json::{Map, Value};
 
 use super::chunk::any_arg;
+use crate::cagg::refresh as cagg_refresh;
 use crate::catalog::cache;
 use crate::chunk::{health, list};
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::policy::age::Age;
 use crate::jobs::policy::config::Kind;
-use crate::jobs::policy::{self, When, family, run};
+use crate::jobs::policy::{self, When, family, refresh, run};
 use crate::pg::fcinfo::Args;
 use crate::pg::relation::{c_string, name_string};
 use crate::pg::srf::ResultSet;
@@ -26,7 +27,7 @@ fn require_writable(args: Args) {
 /// The table whose policies are to change.
 fn relation_arg(args: Args) -> Result<pg_sys::Oid> {
     require_writable(args);
-    args.get(0).ok_or_else(|| {
+    args.get(0).map(crate::cagg::ddl::storage_of).ok_or_else(|| {
         Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid hypertable or continuous aggregate")
             .hint("Specify a hypertable or continuous aggregate.")
     })
@@ -191,7 +192,8 @@ sql_function!(
 
 fn asked(args: Args) -> family::Asked {
     family::Asked {
-        refresh: args.datum(2).is_some() || args.datum(3).is_some(),
+        refresh_start: any_arg(args, 2),
+        refresh_end: any_arg(args, 3),
         compress_after: any_arg(args, 4),
         drop_after: any_arg(args, 5),
     }
@@ -229,7 +231,7 @@ sql_function!(
     /// `timescaledb_experimental.show_policies(relation)`
     tsc_show_policies,
     |args| -> pg_sys::Datum {
-        let policies = args.get(0).map(family::show_policies).transpose()?.unwrap_or_default();
+        let policies = args.get(0).map(crate::cagg::ddl::storage_of).map(family::show_policies).transpose()?.unwrap_or_default();
         let mut rows = ResultSet::new(args);
         for policy in policies {
             rows.push(&[JsonB(policy).into_datum()]);
@@ -238,11 +240,63 @@ sql_function!(
     }
 );
 
+fn cagg_arg(args: Args) -> Result<pg_sys::Oid> {
+    require_writable(args);
+    args.get(0)
+        .ok_or_else(|| Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid continuous aggregate").hint("Name a continuous aggregate."))
+}
+
+sql_function!(
+    /// `add_continuous_aggregate_policy(continuous_aggregate, start_offset, end_offset, schedule_interval, ...)`
+    tsc_add_continuous_aggregate_policy,
+    |args| -> i32 {
+        let view = cagg_arg(args)?;
+        let agg = cagg_refresh::require(view)?;
+        let mut config = Map::new();
+        for (index, key) in [(1, "start_offset"), (2, "end_offset")] {
+            config.insert(key.to_owned(), refresh::offset(&agg, key, any_arg(args, index))?);
+        }
+        for (index, key) in [(7, "include_tiered_data"), (10, "refresh_newest_first")] {
+            config.extend(args.get::<bool>(index).map(|value| (key.to_owned(), Value::Bool(value))));
+        }
+        for (index, key) in [(8, "buckets_per_batch"), (9, "max_batches_per_execution")] {
+            config.extend(args.get::<i32>(index).map(|value| (key.to_owned(), Value::from(value))));
+        }
+        let when = When { interval: args.span(3), initial_start: instant_arg(args, 5), timezone: args.get(6) };
+        refresh::add(view, config, when, args.get_or(4, false)).map(Some)
+    }
+);
+
+sql_function!(
+    /// `remove_continuous_aggregate_policy(continuous_aggregate, if_not_exists, if_exists)`
+    tsc_remove_continuous_aggregate_policy,
+    |args| -> pg_sys::Datum {
+        refresh::remove(cagg_arg(args)?, args.get(2).unwrap_or_else(|| args.get_or(1, false)))?;
+        Ok(None)
+    }
+);
+
+sql_function!(
+    /// `policy_refresh_continuous_aggregate(job_id, config)`
+    tsc_policy_refresh_continuous_aggregate,
+    |args| -> pg_sys::Datum {
+        require_writable(args);
+        refresh::run_policy(args.get(0), &config_arg(args)?, cagg_refresh::is_atomic(args.is_non_atomic()))?;
+        Ok(None)
+    }
+);
+
+sql_function!(
+    /// `policy_refresh_continuous_aggregate_check(config)`
+    tsc_policy_refresh_continuous_aggregate_check,
+    |args| -> pg_sys::Datum { policy::check(Kind::Refresh, args.datum(0)).map(|()| None) }
+);
+
 sql_function!(
     /// `_timescaledb_functions.hypertable_health(hypertable)`
     tsc_hypertable_health,
     |args| -> pg_sys::Datum {
-        let found = args.get(0).and_then(health::of_hypertable);
+        let found = args.get(0).map(crate::cagg::ddl::storage_of).and_then(health::of_hypertable);
         let mut rows = ResultSet::new(args);
         if let Some(health::Health { chunks, compressed, partial, bytes, before, after }) = found {
             rows.push(&[chunks, compressed, partial, bytes, before, after].map(IntoDatum::into_datum));

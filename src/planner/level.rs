@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use super::bucket::{Bucket, Said};
-use super::{now, propagate};
+use super::{grouped, now, propagate};
 use crate::catalog::cache;
 use crate::guc;
 use crate::pg::expr::{self, Column, Comparison, Expr};
@@ -30,6 +30,19 @@ impl Level {
     /// PostgreSQL's pointer.
     pub fn query(self) -> *mut pg_sys::Query {
         self.query
+    }
+
+    /// The parameters whose values the plan may rely on.
+    pub fn parameters(self) -> pg_sys::ParamListInfo {
+        self.parameters
+    }
+
+    /// The level of a subquery.
+    ///
+    /// # Safety
+    /// `query` is alive.
+    pub unsafe fn of(self, query: *mut pg_sys::Query) -> Self {
+        Self { query, ..self }
     }
 
     /// An entry of the range table, by its number from 1.
@@ -101,6 +114,7 @@ impl Level {
             // The conditions of MERGE are no WHERE: rows that fail them are acted on, too.
             if guc::enable_qual_propagation() && (*self.query).commandType != pg_sys::CmdType::CMD_MERGE {
                 propagate::propagate(self);
+                grouped::push_down(self);
             }
         }
     }

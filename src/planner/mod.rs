@@ -13,6 +13,7 @@ use crate::pg::{ffi, guard, list, node};
 mod bucket;
 mod chunkwise;
 mod first_last;
+mod grouped;
 mod level;
 mod moment;
 mod now;

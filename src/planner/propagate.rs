@@ -11,10 +11,15 @@ use crate::pg::{list, node};
 
 /// `column comparison value`, where the value is the same for all rows.
 #[derive(Clone, Copy)]
-struct Bound {
-    column: Column,
-    comparison: Comparison,
-    value: Expr,
+pub struct Bound {
+    /// The column.
+    pub column: Column,
+    /// Its type.
+    pub type_oid: pg_sys::Oid,
+    /// How it compares.
+    pub comparison: Comparison,
+    /// What with.
+    pub value: Expr,
 }
 
 /// What is true of every row of a part of the join tree.
@@ -46,6 +51,17 @@ pub unsafe fn propagate(level: Level) {
             propagate_outer(level, join, &facts);
         }
     }
+}
+
+/// The bounds that all rows of a query level obey, whose value does not depend on the row.
+///
+/// # Safety
+/// The level's query is alive and not a MERGE.
+pub unsafe fn bounds(level: Level) -> Vec<Bound> {
+    let mut facts = Facts::default();
+    // SAFETY: a query's join tree is a FromExpr.
+    unsafe { facts.of_tree(level, (*level.query()).jointree.cast()) };
+    facts.bounds
 }
 
 /// The rows of an outer join that survive obey `above`. So a row of its nullable side that is matched may be taken to obey
@@ -138,7 +154,7 @@ impl Facts {
             Some(other) if comparison == Comparison::Equal && left.type_oid() == right.type_oid() => {
                 self.equal.push([(column, left), (level.unjoined(other), right)]);
             }
-            None if !right.varies() => self.bounds.push(Bound { column, comparison, value: right }),
+            None if !right.varies() => self.bounds.push(Bound { column, type_oid: left.type_oid(), comparison, value: right }),
             _ => return false,
         }
         true
@@ -160,7 +176,7 @@ impl Facts {
                 for (from, (column, to)) in [(a.0, b), (b.0, a)] {
                     if from == bound.column && !self.has(column, &bound) && level.is_time(column) {
                         let Some(condition) = expr::compare(to, bound.comparison, bound.value) else { continue };
-                        self.bounds.push(Bound { column, ..bound });
+                        self.bounds.push(Bound { column, type_oid: to.type_oid(), ..bound });
                         if wanted(column) {
                             implied.push(condition);
                         }
@@ -203,9 +219,11 @@ unsafe fn relations(tree: *mut pg_sys::Node) -> HashSet<usize> {
     found
 }
 
+/// The conditions and more of them.
+///
 /// # Safety
 /// `quals` is NULL or a boolean expression.
-unsafe fn conjoin(quals: *mut pg_sys::Node, more: &[Expr]) -> *mut pg_sys::Node {
+pub unsafe fn conjoin(quals: *mut pg_sys::Node, more: &[Expr]) -> *mut pg_sys::Node {
     if more.is_empty() {
         return quals;
     }

@@ -47,14 +47,14 @@ class Axis:
         time = start + datetime.timedelta(**{unit: int(amount)}) * k + datetime.timedelta(microseconds=id)
         return time.isoformat(" ") + ("+00" if self.type == "timestamptz" else "")
 
-    def position(self, column):
-        """The SQL of a value's position, as the catalog has it."""
+    def value(self, position):
+        """The SQL of a position, as the catalog has it."""
         if self.type in ("int", "bigint"):
-            return f"({column})::bigint"
+            return f"({position})::{self.type}"
         if self.type == "date":
-            return f"({column} - date '2000-01-01')::bigint"
+            return f"(date '2000-01-01' + ({position})::int)"
         epoch = "timestamptz '2000-01-01 00:00+00'" if self.type == "timestamptz" else "timestamp '2000-01-01'"
-        return f"(extract(epoch FROM {column} - {epoch}) * 1000000)::bigint"
+        return f"({epoch} + ({position}) * interval '1 microsecond')"
 
 
 def interval(text):

@@ -100,10 +100,9 @@ pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Option
     if options.force && !state.kept.intersection(&Ranges::from(Some(window))).is_empty() {
         continuous_agg_range::replace(agg.storage, Kind::Kept, &claim.known.kept);
     }
-    let mut occupied: Vec<Range> = slices(agg.source)?.into_iter().map(|(range, _)| range).collect();
-    occupied.extend(slices(agg.storage)?.into_iter().map(|(range, _)| range));
+    // To remove rows takes no time, so it is no matter where storage has some.
+    let occupied: Ranges = slices(agg.source)?.into_iter().map(|(range, _)| range).collect();
     let size = options.batch.map_or_else(|| usual_batch(agg), Ok)?;
-    let occupied: Ranges = occupied.into_iter().collect();
     let mut batches = buckets::batches(bucket, &claim.wanted, &occupied, size);
     let window = Ranges::from(Some(window));
     let within = batches.iter().flat_map(|batch| claim.wanted.intersection(&Ranges::from(Some(*batch))).as_slice().to_vec());

@@ -63,6 +63,11 @@ pub fn is_atomic(non_atomic: bool) -> bool {
 
 /// Refreshes a window of positions. Unless `atomic`, each batch is a transaction of its own.
 pub fn run(id: i32, window: Range, options: &Options, atomic: bool) -> Result<()> {
+    run_while(id, window, options, atomic, &|| true)
+}
+
+/// The same, as long as `goes_on` says so before a batch that is a transaction of its own.
+pub fn run_while(id: i32, window: Range, options: &Options, atomic: bool, goes_on: &dyn Fn() -> bool) -> Result<()> {
     if atomic {
         return run_in_transaction(id, window, options);
     }
@@ -71,6 +76,9 @@ pub fn run(id: i32, window: Range, options: &Options, atomic: bool) -> Result<()
         let batches = transactions.with_snapshot(|| claimed(id, window, options))?;
         transactions.commit();
         for range in &batches {
+            if !transactions.with_snapshot(goes_on) {
+                break;
+            }
             transactions.with_snapshot(|| batch::run(&lock(id)?, *range, true))?;
             transactions.commit();
         }

@@ -9,6 +9,7 @@ use tsc_kernel::span::{MICROS_PER_DAY, Span};
 
 use crate::catalog::dimension::Dimension;
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::{cache, continuous_agg};
 use crate::chunk::window;
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::schedule;
@@ -148,6 +149,9 @@ impl Age {
 
 /// What the time is now by an integer column: its hypertable's function says so.
 fn integer_now(hypertable: &Hypertable) -> Result<i64> {
+    if let Some(below) = continuous_agg::of_storage(hypertable.relid).and_then(|agg| cache::find(agg.source)) {
+        return integer_now(&below);
+    }
     let time = hypertable.time();
     let table = relation_name(hypertable.relid);
     let name = time.integer_now_func.as_ref().ok_or_else(|| {

@@ -8,6 +8,7 @@ use tsc_kernel::span::Span;
 
 use super::age::{Age, read_span};
 use super::by_value::ByValue;
+use super::refresh;
 use crate::catalog::hypertable::{self, Hypertable};
 use crate::catalog::{cache, columnstore};
 use crate::error::{Error, Result, SqlState};
@@ -23,11 +24,13 @@ pub enum Kind {
     Retention,
     /// Puts chunks in the order of an index.
     Reorder,
+    /// Refreshes a continuous aggregate.
+    Refresh,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Compression, Self::Retention, Self::Reorder];
+    pub const ALL: [Self; 4] = [Self::Compression, Self::Retention, Self::Reorder, Self::Refresh];
 
     /// The name of its procedure.
     pub fn proc(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Kind {
             Self::Compression => "policy_compression",
             Self::Retention => "policy_retention",
             Self::Reorder => "policy_reorder",
+            Self::Refresh => "policy_refresh_continuous_aggregate",
         }
     }
 
@@ -44,6 +48,7 @@ impl Kind {
             Self::Compression => "columnstore",
             Self::Retention => "retention",
             Self::Reorder => "reorder",
+            Self::Refresh => "continuous aggregate",
         }
     }
 
@@ -98,6 +103,8 @@ pub enum Work {
         /// An index of the hypertable.
         index: pg_sys::Oid,
     },
+    /// See [`Kind::Refresh`].
+    Refresh(refresh::Plan),
 }
 
 /// A config that was read: it fits its hypertable.
@@ -136,18 +143,13 @@ pub fn parse(text: Option<&str>) -> Result<Map<String, Value>> {
 impl Config {
     /// Reads the config of a job of a kind, and checks it against the hypertable, which the current role must own.
     pub fn read(kind: Kind, config: &Map<String, Value>) -> Result<Self> {
-        let id = get(config, "hypertable_id")
-            .and_then(Value::as_i64)
-            .and_then(|id| i32::try_from(id).ok())
-            .ok_or_else(|| invalid("could not find hypertable_id in config for job"))?;
-        let hypertable = hypertable::relid_of(id)
-            .and_then(cache::find)
-            .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("configuration hypertable id {id} not found")))?;
+        let hypertable = if kind == Kind::Refresh { refresh::storage_of(config) } else { read_hypertable(config) }?;
         acl::require_owner(hypertable.relid)?;
         let work = match kind {
             Kind::Compression => read_compression(&hypertable, config)?,
             Kind::Retention => read_retention(&hypertable, config)?,
             Kind::Reorder => read_reorder(&hypertable, config)?,
+            Kind::Refresh => Work::Refresh(refresh::read(&hypertable, config)?),
         };
         Ok(Self { hypertable, work })
     }
@@ -156,9 +158,19 @@ impl Config {
     pub fn due(&self) -> Due {
         match &self.work {
             Work::Compress { due, .. } | Work::Drop { due, .. } => *due,
-            Work::Reorder { .. } => Due::default(),
+            Work::Reorder { .. } | Work::Refresh(_) => Due::default(),
         }
     }
+}
+
+fn read_hypertable(config: &Map<String, Value>) -> Result<Rc<Hypertable>> {
+    let id = get(config, "hypertable_id")
+        .and_then(Value::as_i64)
+        .and_then(|id| i32::try_from(id).ok())
+        .ok_or_else(|| invalid("could not find hypertable_id in config for job"))?;
+    hypertable::relid_of(id)
+        .and_then(cache::find)
+        .ok_or_else(|| Error::new(SqlState::UNDEFINED_OBJECT, format!("configuration hypertable id {id} not found")))
 }
 
 fn read_due(kind: Kind, hypertable: &Hypertable, config: &Map<String, Value>) -> Result<Due> {

@@ -4,23 +4,22 @@ use pgrx::pg_sys;
 use serde_json::{Map, Value, json};
 
 use super::config::{self, Config, Kind};
-use super::{When, add, age, find, remove, require};
+use super::{When, add, age, find, find_all, missing, refresh, remove, require, shown_name};
 use crate::catalog::hypertable::Hypertable;
-use crate::catalog::job;
+use crate::catalog::{continuous_agg, job};
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::interval::Given;
 use crate::jobs::define::{self, Changes};
 use crate::pg::relation::relation_name;
 use crate::pg::{datetime, guard};
 
-/// The name that clients use for the policy that only continuous aggregates have.
-const REFRESH: &str = "policy_refresh_continuous_aggregate";
-
 /// What is said of the policies of a relation.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
-    /// Something about refreshing.
-    pub refresh: bool,
+    /// The age at which the window begins that is refreshed.
+    pub refresh_start: Given,
+    /// The age at which it ends.
+    pub refresh_end: Given,
     /// The age at which chunks are moved to the columnstore.
     pub compress_after: Given,
     /// The age at which they are dropped.
@@ -28,25 +27,33 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Kinds with their ages, as configs have them.
-    fn ages(self, hypertable: &Hypertable) -> Result<Vec<(Kind, Value)>> {
-        if self.refresh {
-            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "a hypertable has no refresh policy")
-                .detail(format!("\"{}\" is no continuous aggregate.", relation_name(hypertable.relid)))
-                .hint("Leave out refresh_start_offset and refresh_end_offset."));
+    /// Kinds with what their configs say.
+    fn configs(self, hypertable: &Hypertable) -> Result<Vec<(Kind, Map<String, Value>)>> {
+        let mut configs = Vec::new();
+        if self.refresh_start.is_some() || self.refresh_end.is_some() {
+            let agg = continuous_agg::of_storage(hypertable.relid).ok_or_else(|| {
+                Error::new(SqlState::FEATURE_NOT_SUPPORTED, "a hypertable has no refresh policy")
+                    .detail(format!("\"{}\" is no continuous aggregate.", relation_name(hypertable.relid)))
+                    .hint("Leave out refresh_start_offset and refresh_end_offset.")
+            })?;
+            let offset = |key: &str, given| refresh::offset(&agg, key, given).map(|value| (key.to_owned(), value));
+            configs.push((
+                Kind::Refresh,
+                Map::from_iter([offset("start_offset", self.refresh_start)?, offset("end_offset", self.refresh_end)?]),
+            ));
         }
-        let mut ages = Vec::new();
         for (kind, given) in [(Kind::Compression, self.compress_after), (Kind::Retention, self.drop_after)] {
             if let Some(given) = given {
-                ages.push((kind, age::Age::from_argument(hypertable, kind.keys().0, given)?.to_json()));
+                let key = kind.keys().0;
+                configs.push((kind, Map::from_iter([(key.to_owned(), age::Age::from_argument(hypertable, key, given)?.to_json())])));
             }
         }
-        if ages.is_empty() {
+        if configs.is_empty() {
             return Err(
                 Error::new(SqlState::INVALID_PARAMETER_VALUE, "no policy is named").hint("Give compress_after, drop_after, or both.")
             );
         }
-        Ok(ages)
+        Ok(configs)
     }
 }
 
@@ -54,35 +61,36 @@ impl Asked {
 pub fn add_policies(relid: pg_sys::Oid, if_not_exists: bool, asked: Asked) -> Result<bool> {
     let hypertable = require(relid)?;
     let mut added = false;
-    for (kind, age) in asked.ages(&hypertable)? {
-        let config = Map::from_iter([(kind.keys().0.to_owned(), age)]);
-        added |= add(relid, kind, config, When::default(), if_not_exists)? >= 0;
+    for (kind, config) in asked.configs(&hypertable)? {
+        added |= match continuous_agg::of_storage(relid).filter(|_| kind == Kind::Refresh) {
+            Some(agg) => {
+                let when = When { interval: Some(refresh::usual_interval(&agg)?), ..When::default() };
+                refresh::add(agg.user_view, config, when, if_not_exists)?
+            }
+            None => add(relid, kind, config, When::default(), if_not_exists)?,
+        } >= 0;
     }
     Ok(added)
-}
-
-fn missing(hypertable: &Hypertable, kind: Kind, if_exists: bool) -> Result<()> {
-    let message = format!("{} policy not found for hypertable \"{}\"", kind.noun(), relation_name(hypertable.relid));
-    if if_exists {
-        guard::notice(format!("{message}, skipping"));
-        return Ok(());
-    }
-    Err(Error::new(SqlState::UNDEFINED_OBJECT, message).hint("Set option \"if_exists\" to true to avoid error."))
 }
 
 /// Changes the ages of policies. Returns whether one was changed.
 pub fn alter_policies(relid: pg_sys::Oid, if_exists: bool, asked: Asked) -> Result<bool> {
     let hypertable = require(relid)?;
     let mut changed = false;
-    for (kind, age) in asked.ages(&hypertable)? {
+    for (kind, said) in asked.configs(&hypertable)? {
         let Some(policy) = find(hypertable.id, kind) else {
-            missing(&hypertable, kind, if_exists)?;
+            missing(hypertable.relid, kind, if_exists)?;
             continue;
         };
+        if find_all(hypertable.id, kind).len() > 1 {
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("there are several {} policies", kind.noun()))
+                .hint("Use alter_job() to say which one is to change."));
+        }
         let mut config = config::parse(policy.config.as_deref())?;
-        let (after, created_before) = kind.keys();
-        config.remove(created_before);
-        config.insert(after.to_owned(), age);
+        if kind != Kind::Refresh {
+            config.remove(kind.keys().1);
+        }
+        config.extend(said.into_iter().filter(|(_, value)| !value.is_null()));
         define::alter(policy.id, Changes { config: Some(Value::Object(config).to_string()), ..Changes::default() })?;
         changed = true;
     }
@@ -95,7 +103,7 @@ pub fn alter_policies(relid: pg_sys::Oid, if_exists: bool, asked: Asked) -> Resu
 
 /// Removes the policies of these names. Returns whether there was one.
 pub fn remove_policies(relid: pg_sys::Oid, if_exists: bool, names: &[String]) -> Result<bool> {
-    let hypertable = require(relid)?;
+    require(relid)?;
     if names.is_empty() {
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "no policy is named").hint(known_names()));
     }
@@ -103,7 +111,6 @@ pub fn remove_policies(relid: pg_sys::Oid, if_exists: bool, names: &[String]) ->
     for name in names {
         match Kind::of_proc(name) {
             Some(kind) => removed |= remove(relid, kind, if_exists)?,
-            None if name == REFRESH => missing_refresh(&hypertable, if_exists)?,
             None => {
                 let message = format!("there is no policy of the name \"{name}\"");
                 return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(known_names()));
@@ -111,15 +118,6 @@ pub fn remove_policies(relid: pg_sys::Oid, if_exists: bool, names: &[String]) ->
         }
     }
     Ok(removed)
-}
-
-fn missing_refresh(hypertable: &Hypertable, if_exists: bool) -> Result<()> {
-    let message = format!("refresh policy not found for hypertable \"{}\"", relation_name(hypertable.relid));
-    if if_exists {
-        guard::notice(format!("{message}, skipping"));
-        return Ok(());
-    }
-    Err(Error::new(SqlState::UNDEFINED_OBJECT, message).hint("Only continuous aggregates are refreshed."))
 }
 
 fn known_names() -> String {
@@ -132,7 +130,7 @@ pub fn remove_all_policies(relid: pg_sys::Oid, if_exists: bool) -> Result<bool> 
     let hypertable = require(relid)?;
     let policies: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| find(hypertable.id, *kind).is_some()).collect();
     if policies.is_empty() {
-        let message = format!("no policies found for hypertable \"{}\"", relation_name(relid));
+        let message = format!("no policies found for hypertable \"{}\"", shown_name(relid));
         if !if_exists {
             return Err(Error::new(SqlState::UNDEFINED_OBJECT, message).hint("Set option \"if_exists\" to true to avoid error."));
         }
@@ -150,11 +148,16 @@ pub fn show_policies(relid: pg_sys::Oid) -> Result<Vec<Value>> {
         let Some(kind) = super::kind_of(&policy) else { continue };
         let config = config::parse(policy.config.as_deref())?;
         let mut object = Map::from_iter([("policy_name".to_owned(), json!(kind.proc()))]);
-        object.extend(config.into_iter().filter(|(key, _)| key != "hypertable_id"));
+        object.extend(config.into_iter().filter(|(key, _)| key != "hypertable_id" && key != "mat_hypertable_id").map(|(key, value)| {
+            // Only here they are called so.
+            let is_offset = kind == Kind::Refresh && key.ends_with("_offset");
+            (if is_offset { format!("refresh_{key}") } else { key }, value)
+        }));
         let interval = match kind {
             Kind::Compression => "compress_interval",
             Kind::Retention => "retention_interval",
             Kind::Reorder => "reorder_interval",
+            Kind::Refresh => "refresh_interval",
         };
         object.insert(interval.to_owned(), json!(datetime::span_text(policy.schedule_interval)));
         shown.push(Value::Object(object));

@@ -9,7 +9,7 @@ use tsc_kernel::span::Span;
 
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::job::{self, Job};
-use crate::catalog::{cache, columnstore};
+use crate::catalog::{cache, columnstore, continuous_agg};
 use crate::chunk::list;
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::define::{self, NewJob};
@@ -20,6 +20,7 @@ pub mod age;
 mod by_value;
 pub mod config;
 pub mod family;
+pub mod refresh;
 pub mod run;
 
 use config::{Config, Kind};
@@ -59,9 +60,19 @@ pub fn require(relid: pg_sys::Oid) -> Result<Rc<Hypertable>> {
     Ok(hypertable)
 }
 
-/// The policies of a hypertable of one kind.
+/// The policy of a hypertable of one kind: of refreshing, the first.
 pub fn find(hypertable_id: i32, kind: Kind) -> Option<Job> {
-    job::of_hypertable(hypertable_id).into_iter().find(|job| job.proc.0 == SCHEMA && job.proc.1 == kind.proc())
+    find_all(hypertable_id, kind).into_iter().next()
+}
+
+/// The policies of a hypertable of one kind, of which only that of refreshing has several.
+fn find_all(hypertable_id: i32, kind: Kind) -> Vec<Job> {
+    job::of_hypertable(hypertable_id).into_iter().filter(|job| kind_of(job) == Some(kind)).collect()
+}
+
+/// What users call a hypertable: the storage of a continuous aggregate by the name of its view.
+pub fn shown_name(relid: pg_sys::Oid) -> String {
+    relation_name(continuous_agg::of_storage(relid).map_or(relid, |agg| agg.user_view))
 }
 
 /// What a job that is a policy does.
@@ -113,11 +124,13 @@ fn defaults(hypertable: &Hypertable, config: &Config, kind: Kind) -> (&'static s
             let interval = chunk.map_or_else(|| Span::from_days(4), |chunk| Span::from_micros((chunk / 2).max(1)));
             ("Reorder Policy", interval, minutes, Span::default())
         }
+        // These are added by refresh::add, which is told how often.
+        Kind::Refresh => ("Refresh Continuous Aggregate Policy", hour, hour, Span::default()),
     }
 }
 
 fn exists(hypertable: &Hypertable, kind: Kind) -> Error {
-    let table = relation_name(hypertable.relid);
+    let table = shown_name(hypertable.relid);
     Error::new(
         SqlState::DUPLICATE_OBJECT,
         format!("{} policy already exists for hypertable or continuous aggregate \"{table}\"", kind.noun()),
@@ -127,7 +140,7 @@ fn exists(hypertable: &Hypertable, kind: Kind) -> Error {
 }
 
 fn note_existing(hypertable: &Hypertable, kind: Kind, existing: &Job, config: &Map<String, Value>) -> Result<i32> {
-    let table = relation_name(hypertable.relid);
+    let table = shown_name(hypertable.relid);
     // What was said is compared, not how.
     let was = config::parse(existing.config.as_deref())?;
     let same = Config::read(kind, &was).ok().zip(Config::read(kind, config).ok()).is_some_and(|(was, new)| was.work == new.work);
@@ -148,7 +161,7 @@ fn check_others(new: &Config) -> Result<()> {
     let other_kind = match new.work {
         config::Work::Compress { .. } => Kind::Retention,
         config::Work::Drop { .. } => Kind::Compression,
-        config::Work::Reorder { .. } => return Ok(()),
+        config::Work::Reorder { .. } | config::Work::Refresh(_) => return Ok(()),
     };
     let Some(job) = find(new.hypertable.id, other_kind) else { return Ok(()) };
     let Ok(other) = config::parse(job.config.as_deref()).and_then(|config| Config::read(other_kind, &config)) else { return Ok(()) };
@@ -191,16 +204,23 @@ fn came_by_itself(job: &Job) -> bool {
 /// Removes the policy of a kind; false if there is none and that is no error.
 pub fn remove(relid: pg_sys::Oid, kind: Kind, if_exists: bool) -> Result<bool> {
     let hypertable = require(relid)?;
-    let table = relation_name(relid);
-    match find(hypertable.id, kind) {
-        Some(job) => define::delete(job.id).map(|()| true),
-        None if if_exists => {
-            guard::notice(format!("{} policy not found for hypertable \"{table}\", skipping", kind.noun()));
-            Ok(false)
-        }
-        None => Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("{} policy not found for hypertable \"{table}\"", kind.noun()))
-            .hint("Set option \"if_exists\" to true to avoid error.")),
+    let jobs = find_all(hypertable.id, kind);
+    jobs.iter().try_for_each(|job| define::delete(job.id))?;
+    if jobs.is_empty() {
+        missing(relid, kind, if_exists)?;
     }
+    Ok(!jobs.is_empty())
+}
+
+/// There is no policy of a kind: an error, or a notice.
+fn missing(relid: pg_sys::Oid, kind: Kind, if_exists: bool) -> Result<()> {
+    let of = if kind == Kind::Refresh { "" } else { "hypertable " };
+    let message = format!("{} policy not found for {of}\"{}\"", kind.noun(), shown_name(relid));
+    if if_exists {
+        guard::notice(format!("{message}, skipping"));
+        return Ok(());
+    }
+    Err(Error::new(SqlState::UNDEFINED_OBJECT, message).hint("Set option \"if_exists\" to true to avoid error."))
 }
 
 /// The columnstore policy of a table that `CREATE TABLE` made a hypertable: chunks are moved when they are as old as they are long.
@@ -327,6 +347,9 @@ pub fn check_altered(job: &Job) -> Result<()> {
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a policy cannot be given to another hypertable")
             .detail(format!("The config of job {} names hypertable \"{}\".", job.id, relation_name(new.hypertable.relid)))
             .hint("Leave hypertable_id in the config as it is, and add a policy to the other hypertable."));
+    }
+    if let config::Work::Refresh(plan) = &new.work {
+        return refresh::check_others(&new.hypertable, plan, Some(job.id));
     }
     check_others(&new)
 }

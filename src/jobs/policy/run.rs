@@ -40,9 +40,7 @@ impl Due {
 pub fn due(kind: Kind, config: &str) -> Result<Vec<pg_sys::Oid>> {
     // SAFETY: reads variables.
     if unsafe { ffi::IsTransactionBlock() } {
-        return Err(Error::new(SqlState("25001"), "a policy cannot run inside a transaction block")
-            .detail("It commits after each chunk.")
-            .hint("CALL run_job() outside of a transaction block."));
+        return Err(in_a_block());
     }
     let Config { hypertable, work } = Config::read(kind, &config::parse(Some(config))?)?;
     match work {
@@ -53,7 +51,20 @@ pub fn due(kind: Kind, config: &str) -> Result<Vec<pg_sys::Oid>> {
         }
         Work::Drop { due, size, by } => slices_to_drop(&hypertable, due, size, by.as_ref()),
         Work::Reorder { index } => chunks_to_reorder(&hypertable, index),
+        Work::Refresh(_) => Err(no_chunks()),
     }
+}
+
+/// The error for a policy that can't commit.
+pub(super) fn in_a_block() -> Error {
+    Error::new(SqlState("25001"), "a policy cannot run inside a transaction block")
+        .detail("It commits after each chunk.")
+        .hint("CALL run_job() outside of a transaction block.")
+}
+
+fn no_chunks() -> Error {
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, "the policy is not one of chunks")
+        .hint("CALL _timescaledb_functions.policy_refresh_continuous_aggregate().")
 }
 
 fn in_window(hypertable: &Hypertable, due: Due) -> Result<Vec<Chunk>> {
@@ -138,7 +149,7 @@ pub struct Watched<'a> {
 
 impl Watched<'_> {
     /// False once the job is gone, paused, or told to do something else.
-    fn is_as_it_was(self) -> bool {
+    pub fn is_as_it_was(self) -> bool {
         job::find(self.id).is_some_and(|job| job.config.as_deref() == Some(self.config) && (job.scheduled || !self.was_scheduled))
     }
 }
@@ -162,6 +173,7 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool, job: Op
         Kind::Compression => format!("moving chunk \"{name}\" to the columnstore"),
         Kind::Retention => format!("retention of chunk \"{name}\""),
         Kind::Reorder => format!("putting chunk \"{name}\" in order"),
+        Kind::Refresh => return Err(no_chunks()),
     });
     limit_waiting(hurried);
     match work {
@@ -190,6 +202,7 @@ pub fn step(kind: Kind, config: &str, relid: pg_sys::Oid, hurried: bool, job: Op
             return Ok(Some(done + i32::from(is_to_compress)));
         }
         Work::Drop { due, size, by } => drop_step(&hypertable, due, size, by.as_ref(), relid, &goes_on)?,
+        Work::Refresh(_) => return Err(no_chunks()),
         Work::Reorder { index } => {
             let is_due = || is_to_reorder(relid, hypertable.relid, index);
             if is_chunk_of(&hypertable, relid)

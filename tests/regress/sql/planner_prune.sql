@@ -93,6 +93,18 @@ SELECT * FROM chunks($$DELETE FROM m WHERE time_bucket('1 day', time) = '2024-01
 SELECT * FROM chunks($$WITH d AS (DELETE FROM m WHERE time_bucket('1 day', time) = '2024-01-04' RETURNING *) INSERT INTO plain SELECT * FROM d$$);
 ROLLBACK;
 
+-- Buckets that a subquery groups by, also through further subqueries, views and UNION ALL.
+CREATE VIEW daily AS SELECT time_bucket('1 day', time) AS day, avg(value) AS value FROM m GROUP BY 1;
+SELECT * FROM chunks($$SELECT * FROM daily WHERE day >= '2024-01-09'$$);
+SELECT * FROM chunks($$SELECT * FROM daily JOIN plain ON true WHERE day = '2024-01-03'$$);
+SELECT * FROM chunks($$SELECT * FROM (SELECT day AS d FROM daily UNION ALL SELECT day FROM daily WHERE day < '2024-01-03') u WHERE d <= '2024-01-03'$$);
+SELECT * FROM chunks($$SELECT p.time, (SELECT max(value) FROM daily WHERE day = time_bucket('1 day', p.time)) FROM plain p$$);
+SELECT count(*) FROM (SELECT time_bucket('1 day', m.time) AS day FROM plain LEFT JOIN m ON m.time = plain.time GROUP BY 1) s WHERE day > '2024-01-05';
+-- Not where rows that are left out would let others in.
+SELECT * FROM chunks($$SELECT * FROM (SELECT * FROM daily ORDER BY day LIMIT 5) s WHERE day >= '2024-01-09'$$);
+SELECT * FROM chunks($$SELECT * FROM (SELECT day, row_number() OVER () FROM daily) s WHERE day >= '2024-01-09'$$);
+SELECT * FROM chunks($$SELECT * FROM (SELECT time_bucket('1 day', max(time)) AS day FROM m) s WHERE day >= '2024-01-09'$$);
+
 -- Off: plans are PostgreSQL's own.
 SET timescaledb.enable_optimizations = off;
 SELECT * FROM chunks($$SELECT * FROM m WHERE time_bucket('1 day', time) = '2024-01-03'$$);
