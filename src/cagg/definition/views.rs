@@ -148,8 +148,8 @@ unsafe fn add_parts(targets: &mut Vec<*mut pg_sys::TargetEntry>, planned: &mut V
         // SAFETY: the caller's promise.
         let output = unsafe { Expr::new((**target).expr) };
         for part in super::parts::of_output(output) {
-            // SAFETY: as above.
             let known = |expression: Expr| expression.equals(part);
+            // SAFETY: as above.
             let is_output = targets.iter().any(|target| known(unsafe { Expr::new((**target).expr) }));
             if !is_output && !wanted.iter().copied().any(known) {
                 wanted.push(part);
