@@ -4,12 +4,12 @@ use pgrx::{IntoDatum, JsonB, pg_sys};
 use serde_json::{Map, Value};
 
 use super::chunk::any_arg;
+use crate::cagg::refresh as cagg_refresh;
 use crate::catalog::cache;
 use crate::chunk::{health, list};
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::policy::age::Age;
 use crate::jobs::policy::config::Kind;
-use crate::cagg::refresh as cagg_refresh;
 use crate::jobs::policy::{self, When, family, refresh, run};
 use crate::pg::fcinfo::Args;
 use crate::pg::relation::{c_string, name_string};
@@ -242,9 +242,8 @@ sql_function!(
 
 fn cagg_arg(args: Args) -> Result<pg_sys::Oid> {
     require_writable(args);
-    args.get(0).ok_or_else(|| {
-        Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid continuous aggregate").hint("Name a continuous aggregate.")
-    })
+    args.get(0)
+        .ok_or_else(|| Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid continuous aggregate").hint("Name a continuous aggregate."))
 }
 
 sql_function!(

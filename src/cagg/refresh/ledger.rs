@@ -41,8 +41,10 @@ pub fn distribute(hypertable: pg_sys::Oid) -> Result<()> {
     let mut changes = change::pending(hypertable);
     // SAFETY: without a snapshot, what is committed now is read.
     if !unsafe { hypertable_change::read(hypertable, std::ptr::null_mut()) }.is_empty() {
-        let sql =
-            format!("DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high", hypertable.to_u32());
+        let sql = format!(
+            "DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high",
+            hypertable.to_u32()
+        );
         let logged: Ranges = as_owner_of_catalog(|| spi::query(&sql))?.iter().filter_map(|row| range(row, 0)).collect();
         changes = changes.union(&logged);
     }
