@@ -65,7 +65,7 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
             materialized_only: options.materialized_only,
             grain: analysis.bucket.grain(),
         };
-        ddl::tie([agg.storage, agg.partial_view], agg.direct_view);
+        ddl::tie([agg.storage, agg.partial_view], agg.direct_view, agg.user_view);
         continuous_agg::insert(&agg);
         Ok(Outcome::Created(agg))
     }
