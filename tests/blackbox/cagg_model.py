@@ -166,6 +166,9 @@ class World:
     def do_create(self, definition):
         if definition.parent and definition.parent.name not in {cagg.definition.name for cagg in self.caggs.values()}:
             return
+        if self.isolated:
+            # A refresh is refused there.
+            definition = dataclasses.replace(definition, no_data=True)
         number = int(definition.name.split("_")[1])
         text = definition.create()
         if definition.parent:

@@ -221,12 +221,6 @@ INSERT INTO m VALUES (460, 1, 0) ON CONFLICT (time, device) DO UPDATE SET v = 0;
 SELECT taken();
 SELECT count(decompress_chunk(:'c4'));
 SELECT taken();
-DELETE FROM m WHERE time BETWEEN 400 AND 499 AND (time < 415 OR time > 472);
-SELECT count(compress_chunk(:'c4'));
-SELECT taken();
--- Batches that go as a whole: the statement sees no row of them.
-EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) DELETE FROM m WHERE time >= 400 AND time < 500;
-SELECT taken(), (SELECT count(*) FROM m WHERE time >= 400 AND time < 500);
 SET timescaledb.enable_direct_compress_insert = on;
 INSERT INTO m SELECT t, 20, 0 FROM generate_series(600, 699) t;
 RESET timescaledb.enable_direct_compress_insert;
