@@ -138,6 +138,7 @@ mod tests {
             "last(f8, t)",
             "first(n, i8)",
             "first(i4, f4)",
+            "_timescaledb_functions.squared_deviations(f8)",
         ] {
             check(sql);
         }

@@ -46,11 +46,11 @@ CREATE TABLE _timescaledb_config.hypertable_change (
 CREATE TRIGGER catalog_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.continuous_agg
     FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.catalog_changed();
 
--- A restore, or whoever else changes this by plain SQL: no transaction may go on relying on what it knew of it.
+-- A restore, or whoever else adds to this by plain SQL: no transaction may go on relying on what it knew of it. Less is no matter.
 CREATE FUNCTION _timescaledb_functions.ranges_changed() RETURNS trigger
     AS 'MODULE_PATHNAME', 'tsc_ranges_changed' LANGUAGE c;
 REVOKE EXECUTE ON FUNCTION _timescaledb_functions.ranges_changed() FROM PUBLIC;
-CREATE TRIGGER ranges_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _timescaledb_config.continuous_agg_range
+CREATE TRIGGER ranges_changed AFTER INSERT OR UPDATE ON _timescaledb_config.continuous_agg_range
     FOR EACH STATEMENT EXECUTE FUNCTION _timescaledb_functions.ranges_changed();
 
 SELECT pg_catalog.pg_extension_config_dump('_timescaledb_config.continuous_agg', '');

@@ -118,3 +118,12 @@ CREATE AGGREGATE _timescaledb_functions.merged_var_pop(count bigint, sum double 
     INITCOND = '{0,0,0}',
     PARALLEL = SAFE
 );
+
+CREATE AGGREGATE _timescaledb_functions.merged_squared_deviations(count bigint, sum double precision, squared_deviations double precision) (
+    SFUNC = _timescaledb_functions.deviation_merge_sfunc,
+    STYPE = double precision[],
+    COMBINEFUNC = pg_catalog.float8_combine,
+    FINALFUNC = _timescaledb_functions.squared_deviations_finalfunc,
+    INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);

@@ -29,7 +29,8 @@ SELECT n.nspname AS hypertable_schema,
 FROM _timescaledb_config.hypertable h
 JOIN pg_catalog.pg_class c ON c.oid = h.relid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN _timescaledb_config.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1;
+JOIN _timescaledb_config.hypertable_dimension d ON d.hypertable_id = h.id AND d.ordinal = 1
+WHERE NOT EXISTS (SELECT FROM _timescaledb_config.continuous_agg a WHERE a.id = h.id);
 
 CREATE VIEW timescaledb_information.dimensions AS
 SELECT n.nspname AS hypertable_schema,

@@ -2,6 +2,7 @@
 
 use pgrx::{IntoDatum, pg_sys};
 
+use crate::cagg::ddl::storage_of;
 use crate::chunk::drop;
 use crate::chunk::list;
 use crate::chunk::window::Asked;
@@ -18,7 +19,7 @@ pub fn any_arg(args: Args, index: usize) -> Given {
 }
 
 fn hypertable_arg(args: Args) -> Result<pg_sys::Oid> {
-    args.get(0).ok_or_else(|| {
+    args.get(0).map(storage_of).ok_or_else(|| {
         Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid hypertable or continuous aggregate")
             .hint("Specify a hypertable or continuous aggregate.")
     })
@@ -75,7 +76,7 @@ sql_function!(
     /// `_timescaledb_functions.hypertable_chunks(hypertable)`: what the views say of chunks and PostgreSQL's catalogs don't.
     tsc_hypertable_chunks,
     |args| -> pg_sys::Datum {
-        let hypertable = args.get::<pg_sys::Oid>(0).and_then(crate::catalog::cache::find);
+        let hypertable = args.get(0).map(storage_of).and_then(crate::catalog::cache::find);
         let mut rows = ResultSet::new(args);
         let Some((hypertable, axis)) = hypertable.and_then(|hypertable| hypertable.time().axis().map(|axis| (hypertable, axis))) else {
             return Ok(None);

@@ -2,6 +2,7 @@
 
 use pgrx::{IntoDatum, JsonB, pg_sys};
 
+use crate::cagg::ddl::storage_of;
 use crate::catalog::cache;
 use crate::chunk::{list, size};
 use crate::columnar::settings::OrderColumn;
@@ -22,7 +23,7 @@ sql_function!(
     /// `chunk_columnstore_stats(hypertable)`, `chunk_compression_stats(hypertable)`
     tsc_chunk_columnstore_stats,
     |args| -> pg_sys::Datum {
-        let chunks = args.get(0).map(size::compression).transpose()?.flatten().unwrap_or_default();
+        let chunks = args.get(0).map(storage_of).map(size::compression).transpose()?.flatten().unwrap_or_default();
         let mut rows = ResultSet::new(args);
         for (chunk, compressed) in chunks {
             let status = if compressed.is_some() { "Compressed" } else { "Uncompressed" };
@@ -41,7 +42,7 @@ sql_function!(
     /// `_timescaledb_functions.get_segmentby_defaults(relation)`
     tsc_get_segmentby_defaults,
     |args| -> JsonB {
-        let relid = args.require(0, "relation")?;
+        let relid = storage_of(args.require(0, "relation")?);
         let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
         let choice = defaults::segmentby(&hypertable, settings::typical(&hypertable))?;
         let json = serde_json::json!({ "columns": choice.columns, "confidence": choice.confidence, "message": choice.message });
@@ -53,7 +54,7 @@ sql_function!(
     /// `_timescaledb_functions.get_orderby_defaults(relation, segmentby)`
     tsc_get_orderby_defaults,
     |args| -> JsonB {
-        let relid = args.require(0, "relation")?;
+        let relid = storage_of(args.require(0, "relation")?);
         let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
         let segmentby: Vec<Option<String>> = args.get_or(1, Vec::new());
         let choice = defaults::orderby(&hypertable, &segmentby.into_iter().flatten().collect::<Vec<_>>());

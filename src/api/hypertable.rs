@@ -2,6 +2,7 @@
 
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
+use crate::cagg::ddl::storage_of;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::create::{self, HashRequest, Request};
 use crate::hypertable::dimensions::{self, NewRequest};
@@ -225,7 +226,7 @@ sql_function!(
     /// `set_chunk_time_interval` and `set_partitioning_interval(hypertable, interval, dimension_name)`
     tsc_set_chunk_time_interval,
     |args| -> pg_sys::Datum {
-        dimensions::set_interval(relation_arg(args, 0, "hypertable")?, interval_arg(args, 1), name_arg(args, 2).as_deref())?;
+        dimensions::set_interval(storage_of(relation_arg(args, 0, "hypertable")?), interval_arg(args, 1), name_arg(args, 2).as_deref())?;
         Ok(None)
     }
 );
@@ -244,7 +245,7 @@ sql_function!(
     tsc_set_integer_now_func,
     |args| -> pg_sys::Datum {
         let function = args.require(1, "integer_now_func")?;
-        dimensions::set_integer_now(relation_arg(args, 0, "hypertable")?, function, args.get_or(2, false))?;
+        dimensions::set_integer_now(storage_of(relation_arg(args, 0, "hypertable")?), function, args.get_or(2, false))?;
         Ok(None)
     }
 );

@@ -8,6 +8,7 @@ mod chunk;
 mod chunk_change;
 mod columnstore;
 mod columnstore_stats;
+mod continuous_agg;
 mod hypertable;
 mod jobs;
 mod policies;
@@ -39,4 +40,9 @@ extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket",
 extension_sql_file!("../../sql/functions_aggregates.sql", name = "aggregates", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_uuid.sql", name = "uuid", requires = ["schemas"]);
 extension_sql_file!("../../sql/functions_time_internal.sql", name = "time_internal", requires = ["schemas"]);
-extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_columnstore_stats"]);
+extension_sql_file!("../../sql/views.sql", name = "views", requires = ["functions_columnstore_stats", "continuous_aggs"]);
+extension_sql_file!(
+    "../../sql/views_continuous_aggs.sql",
+    name = "views_continuous_aggs",
+    requires = ["views", "functions_continuous_aggs"]
+);

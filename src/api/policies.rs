@@ -4,12 +4,12 @@ use pgrx::{IntoDatum, JsonB, pg_sys};
 use serde_json::{Map, Value};
 
 use super::chunk::any_arg;
+use crate::cagg::refresh as cagg_refresh;
 use crate::catalog::cache;
 use crate::chunk::{health, list};
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::policy::age::Age;
 use crate::jobs::policy::config::Kind;
-use crate::cagg::refresh as cagg_refresh;
 use crate::jobs::policy::{self, When, family, refresh, run};
 use crate::pg::fcinfo::Args;
 use crate::pg::relation::{c_string, name_string};
@@ -27,7 +27,7 @@ fn require_writable(args: Args) {
 /// The table whose policies are to change.
 fn relation_arg(args: Args) -> Result<pg_sys::Oid> {
     require_writable(args);
-    args.get(0).map(policy::hypertable_of).ok_or_else(|| {
+    args.get(0).map(crate::cagg::ddl::storage_of).ok_or_else(|| {
         Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid hypertable or continuous aggregate")
             .hint("Specify a hypertable or continuous aggregate.")
     })
@@ -231,7 +231,7 @@ sql_function!(
     /// `timescaledb_experimental.show_policies(relation)`
     tsc_show_policies,
     |args| -> pg_sys::Datum {
-        let policies = args.get(0).map(policy::hypertable_of).map(family::show_policies).transpose()?.unwrap_or_default();
+        let policies = args.get(0).map(crate::cagg::ddl::storage_of).map(family::show_policies).transpose()?.unwrap_or_default();
         let mut rows = ResultSet::new(args);
         for policy in policies {
             rows.push(&[JsonB(policy).into_datum()]);
@@ -242,9 +242,8 @@ sql_function!(
 
 fn cagg_arg(args: Args) -> Result<pg_sys::Oid> {
     require_writable(args);
-    args.get(0).ok_or_else(|| {
-        Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid continuous aggregate").hint("Name a continuous aggregate.")
-    })
+    args.get(0)
+        .ok_or_else(|| Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid continuous aggregate").hint("Name a continuous aggregate."))
 }
 
 sql_function!(
@@ -297,7 +296,7 @@ sql_function!(
     /// `_timescaledb_functions.hypertable_health(hypertable)`
     tsc_hypertable_health,
     |args| -> pg_sys::Datum {
-        let found = args.get(0).and_then(health::of_hypertable);
+        let found = args.get(0).map(crate::cagg::ddl::storage_of).and_then(health::of_hypertable);
         let mut rows = ResultSet::new(args);
         if let Some(health::Health { chunks, compressed, partial, bytes, before, after }) = found {
             rows.push(&[chunks, compressed, partial, bytes, before, after].map(IntoDatum::into_datum));

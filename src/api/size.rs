@@ -2,6 +2,7 @@
 
 use pgrx::{IntoDatum, pg_sys};
 
+use crate::cagg::ddl::storage_of;
 use crate::chunk::size;
 use crate::pg::size::Size;
 use crate::pg::srf::ResultSet;
@@ -16,7 +17,7 @@ sql_function!(
     /// `hypertable_size(hypertable)`
     tsc_hypertable_size,
     |args| -> i64 {
-        let Some(relid) = args.get(0) else { return Ok(None) };
+        let Some(relid) = args.get(0).map(storage_of) else { return Ok(None) };
         Ok(size::of_hypertable(relid)?.map(|size| size.total))
     }
 );
@@ -25,7 +26,7 @@ sql_function!(
     /// `hypertable_detailed_size(hypertable)`: one row, with a name of a node that is always NULL.
     tsc_hypertable_detailed_size,
     |args| -> pg_sys::Datum {
-        let size = args.get(0).map(size::of_hypertable).transpose()?.flatten();
+        let size = args.get(0).map(storage_of).map(size::of_hypertable).transpose()?.flatten();
         let mut rows = ResultSet::new(args);
         if let Some(size) = size {
             let [table, index, toast, total] = columns(size);
@@ -39,7 +40,7 @@ sql_function!(
     /// `hypertable_approximate_detailed_size(relation)`
     tsc_hypertable_approximate_detailed_size,
     |args| -> pg_sys::Datum {
-        let size = args.get(0).map(size::of_hypertable).transpose()?.flatten();
+        let size = args.get(0).map(storage_of).map(size::of_hypertable).transpose()?.flatten();
         let mut rows = ResultSet::new(args);
         if let Some(size) = size {
             rows.push(&columns(size));
@@ -52,7 +53,7 @@ sql_function!(
     /// `chunks_detailed_size(hypertable)`
     tsc_chunks_detailed_size,
     |args| -> pg_sys::Datum {
-        let chunks = args.get(0).map(size::of_chunks).transpose()?.flatten().unwrap_or_default();
+        let chunks = args.get(0).map(storage_of).map(size::of_chunks).transpose()?.flatten().unwrap_or_default();
         let mut rows = ResultSet::new(args);
         for (chunk, size) in chunks {
             let schema = relation::schema_name(chunk.relid);
@@ -77,7 +78,7 @@ sql_function!(
     /// `approximate_row_count(relation)`
     tsc_approximate_row_count,
     |args| -> i64 {
-        let Some(relid) = args.get(0) else { return Ok(None) };
+        let Some(relid) = args.get(0).map(storage_of) else { return Ok(None) };
         Ok(size::approximate_row_count(relid))
     }
 );

@@ -47,9 +47,9 @@ fn axis_of(args: Args) -> Result<Axis> {
 /// The arguments are those of the declaration.
 unsafe fn question<T>(args: Args, f: impl FnOnce(Question) -> Result<T>) -> Result<T> {
     let storage = args.datum(STORAGE).ok_or_else(|| Error::new(SqlState::INVALID_PARAMETER_VALUE, "storage cannot be NULL"))?;
-    // SAFETY: the declaration gives the types.
-    let (storage, operators) =
-        unsafe { (pg_sys::Oid::from_datum(storage, false).unwrap_or(pg_sys::InvalidOid), args.get::<String>(OPERATORS)) };
+    // SAFETY: the declaration gives the type.
+    let storage = unsafe { pg_sys::Oid::from_datum(storage, false) }.unwrap_or(pg_sys::InvalidOid);
+    let operators = args.get::<String>(OPERATORS);
     let zone = args.get::<String>(ZONE);
     // SAFETY: the array is of the type of the sample.
     let asked = unsafe { Asked::read(operators.as_deref(), args.datum(BOUNDS)) }?;

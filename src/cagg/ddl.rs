@@ -61,10 +61,10 @@ pub fn refuse_part(agg: &ContinuousAgg, relid: pg_sys::Oid, what: &str) -> Error
 }
 
 /// Ties the parts together: see this module's first lines.
-pub fn tie(agg: &ContinuousAgg) {
+pub fn tie(parts: [pg_sys::Oid; 2], direct_view: pg_sys::Oid) {
     let address = |relid| node::object_address(pg_sys::RelationRelationId, relid);
-    let direct = address(agg.direct_view);
-    for part in [agg.storage, agg.partial_view] {
+    let direct = address(direct_view);
+    for part in parts {
         // SAFETY: all of them exist.
         unsafe { ffi::recordDependencyOn(&address(part), &direct, pg_sys::DependencyType::DEPENDENCY_INTERNAL) };
     }

@@ -119,6 +119,14 @@ const RULES: &[&[Rule]] = &[
 const FIRST: Rule = Rule { names: &["first"], types: &[], parts: &[Part::Itself, Part::Of("min($2)")], merged: Merged::Same };
 const LAST: Rule = Rule { names: &["last"], types: &[], parts: &[Part::Itself, Part::Of("max($2)")], merged: Merged::Same };
 
+/// The part of floats' deviations, so that coarse continuous aggregates can be computed from fine ones.
+const SQUARED_DEVIATIONS: Rule = Rule {
+    names: &["squared_deviations"],
+    types: &[FLOAT8OID],
+    parts: &[Part::Of("count($1)"), Part::Of("sum($1)"), Part::Itself],
+    merged: Merged::By("_timescaledb_functions.merged_squared_deviations($1, $2, $3)"),
+};
+
 /// The arguments of a plain aggregate; none for `count(*)`.
 fn arguments(aggregate: &pg_sys::Aggref) -> Vec<Expr> {
     // SAFETY: the arguments of an aggregate are target entries, alive as long as it.
@@ -135,10 +143,10 @@ fn rule_of(aggregate: &pg_sys::Aggref, arguments: &[Expr]) -> Option<&'static Ru
         return None;
     }
     if aggregate.aggfnoid.to_u32() >= pg_sys::FirstNormalObjectId {
-        let rule = match known(aggregate.aggfnoid)? {
-            Known::First => &FIRST,
-            Known::Last => &LAST,
-            _ => return None,
+        let rule = match known(aggregate.aggfnoid) {
+            Some(Known::First) => &FIRST,
+            Some(Known::Last) => &LAST,
+            _ => return is_squared_deviations(aggregate, arguments).then_some(&SQUARED_DEVIATIONS),
         };
         return arguments.get(1).is_some_and(|key| KEYS.contains(&key.type_oid())).then_some(rule);
     }
@@ -148,6 +156,12 @@ fn rule_of(aggregate: &pg_sys::Aggref, arguments: &[Expr]) -> Option<&'static Ru
     RULES.iter().flat_map(|rules| rules.iter()).find(|rule| {
         rule.names.contains(&name.as_str()) && (rule.types.is_empty() || type_oid.is_some_and(|type_oid| rule.types.contains(&type_oid)))
     })
+}
+
+fn is_squared_deviations(aggregate: &pg_sys::Aggref, arguments: &[Expr]) -> bool {
+    let [argument] = arguments else { return false };
+    let same = || template::expression("_timescaledb_functions.squared_deviations($1)", &[*argument]);
+    argument.type_oid() == FLOAT8OID && same().as_aggregate().is_some_and(|same| same.aggfnoid == aggregate.aggfnoid)
 }
 
 /// The expressions that a continuous aggregate must hold for an aggregate so that it can be had for unions of its groups: aggregates of

@@ -32,9 +32,16 @@ pub fn check_table(root: &Relation) -> Result<()> {
     }
 }
 
+/// With a number behind them, the names of what continuous aggregates keep besides their outputs.
+const HIDDEN_PREFIXES: [&str; 2] = ["_ts_meta_group_", "_ts_meta_part_"];
+
 /// The name of a column is not one of the columnstore's own.
 pub fn check_name(name: &str) -> Result<()> {
-    if !name.starts_with(RESERVED_PREFIX) {
+    // The hidden columns of a continuous aggregate's storage are none of them.
+    let is_hidden = HIDDEN_PREFIXES.iter().any(|prefix| {
+        name.strip_prefix(prefix).is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    if is_hidden || !name.starts_with(RESERVED_PREFIX) {
         return Ok(());
     }
     Err(Error::new(SqlState::RESERVED_NAME, format!("columnstore cannot be used with a column \"{name}\""))

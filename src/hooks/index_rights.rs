@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
-use crate::catalog::cache;
+use crate::catalog::{cache, continuous_agg};
 use crate::hypertable::ddl;
 use crate::pg::guard::on_error;
 use crate::pg::{context, ffi, list, table};
@@ -186,9 +186,11 @@ unsafe fn lacks(relation: *mut pg_sys::RangeVar, tablespace: *const c_char) -> b
         };
         let is_default = tablespace == pg_sys::InvalidOid || tablespace == pg_sys::MyDatabaseTableSpace;
         let may_store = || ffi::pg_tablespace_aclcheck(tablespace, user, pg_sys::ACL_CREATE) == pg_sys::AclResult::ACLCHECK_OK;
+        // Of a continuous aggregate's storage nobody may create anything in the schema.
+        let is_storage = !may_create(relid) && continuous_agg::of_storage(relid).is_some();
         ffi::pg_class_ownercheck(relid, user)
-            && may_create(relid)
+            && (is_storage || may_create(relid))
             && (is_default || may_store())
-            && ddl::descendants(relid, pg_sys::NoLock).into_iter().any(|chunk| !may_create(chunk))
+            && (is_storage || ddl::descendants(relid, pg_sys::NoLock).into_iter().any(|chunk| !may_create(chunk)))
     }
 }

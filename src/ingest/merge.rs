@@ -47,15 +47,15 @@ pub unsafe fn cover_actions(state: &mut State<ChunkGuard>, row: *mut pg_sys::Tup
         let actions = &*state.node.merge;
         let matched = match_of(actions, modify, row);
         note_unforeseen(state);
-        if matched.is_some() {
-            state.node.inserted_at_match = (*modify).mt_merge_inserted;
-        }
         ffi::MemoryContextReset((*actions.context).ecxt_per_tuple_memory);
         (*actions.context).ecxt_innertuple = row;
         (*actions.context).ecxt_outertuple = std::ptr::null_mut();
         // A match that another session deletes at this moment becomes a row without one.
         let may_vanish = matched.is_some_and(|relation| fetch_old(actions, relation, row) && is_being_changed((*relation).ri_oldTupleSlot));
         let mut inserts = matched.is_none() || may_vanish;
+        if !inserts {
+            state.node.inserted_at_match = (*modify).mt_merge_inserted;
+        }
         let mut action = actions.first;
         while let Some(current) = action.as_ref() {
             action = current.next;

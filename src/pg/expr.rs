@@ -319,19 +319,16 @@ pub fn column(relation: usize, attribute: i16, like: Expr, levels_up: u32) -> Ex
     })
 }
 
-/// A column `levels` query levels up, as that level itself writes it; anything else unchanged.
-pub fn lowered(expr: Expr, levels: u32) -> Expr {
-    let copy = expr.copy();
-    if levels > 0 && expr.tag() == NodeTag::T_Var {
-        // SAFETY: a copy, changed in place.
-        unsafe {
-            let var = &mut *copy.0.cast::<pg_sys::Var>();
-            if var.varlevelsup == levels {
-                var.varlevelsup = 0;
-            }
-        }
+/// A column `levels` query levels up, as that level itself writes it; None if it is something else.
+pub fn lowered(expr: Expr, levels: u32) -> Option<Expr> {
+    let var: &pg_sys::Var = expr.cast(NodeTag::T_Var)?;
+    if var.varlevelsup != levels {
+        return None;
     }
-    copy
+    let copy = expr.copy();
+    // SAFETY: a copy, changed in place.
+    unsafe { (*copy.0.cast::<pg_sys::Var>()).varlevelsup = 0 };
+    Some(copy)
 }
 
 /// Whether an expression has columns of a relation of its own query level.

@@ -37,13 +37,15 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
     callbacks.into_iter().for_each(|callback| callback(committed));
 }
 
+type BeforeEnd = fn(bool) -> Result<()>;
+
 thread_local! {
-    static BEFORE_END: RefCell<Vec<fn(bool) -> Result<()>>> = const { RefCell::new(Vec::new()) };
+    static BEFORE_END: RefCell<Vec<BeforeEnd>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has `callback` called before a transaction commits, or is prepared (then with true). It may write, but runs nothing that queues triggers;
 /// an error rolls the transaction back.
-pub fn before_end(callback: fn(bool) -> Result<()>) {
+pub fn before_end(callback: BeforeEnd) {
     BEFORE_END.with_borrow_mut(|callbacks| {
         if callbacks.is_empty() {
             // SAFETY: the callback is a function of this library.

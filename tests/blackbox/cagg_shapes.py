@@ -47,14 +47,14 @@ class Axis:
         time = start + datetime.timedelta(**{unit: int(amount)}) * k + datetime.timedelta(microseconds=id)
         return time.isoformat(" ") + ("+00" if self.type == "timestamptz" else "")
 
-    def position(self, column):
-        """The SQL of a value's position, as the catalog has it."""
+    def value(self, position):
+        """The SQL of a position, as the catalog has it."""
         if self.type in ("int", "bigint"):
-            return f"({column})::bigint"
+            return f"({position})::{self.type}"
         if self.type == "date":
-            return f"({column} - date '2000-01-01')::bigint"
+            return f"(date '2000-01-01' + ({position})::int)"
         epoch = "timestamptz '2000-01-01 00:00+00'" if self.type == "timestamptz" else "timestamp '2000-01-01'"
-        return f"(extract(epoch FROM {column} - {epoch}) * 1000000)::bigint"
+        return f"({epoch} + ({position}) * interval '1 microsecond')"
 
 
 def interval(text):
@@ -190,14 +190,14 @@ class Definer:
         chosen = self.some(candidates, 1, 6) + (self.some(WHOLE, 1, 2) if self.chance.random() < 0.35 else []) + (self.some(COMBINED, 1, 2) if self.chance.random() < 0.3 else [])
         groups = list(dict.fromkeys(self.pick(*GROUPS) for _ in range(self.pick(0, 1, 1, 2, 2))))
         join = ""
-        if self.chance.random() < 0.12:
+        if self.chance.random() < 0.08:
             join = " JOIN dim ON dim.dev = t.dev"
             groups.append("dim.label")
         made = Definition(self.named(), self.bucket(), [(sql, f"g{number}") for number, sql in enumerate(groups)],
                           [(sql, self.alias(sql, number)) for number, sql in enumerate(chosen)], join=join)
         if self.chance.random() < 0.2:
             made.where = self.pick("t.dev <> 3", "t.b", "t.v IS NOT NULL", "t.s IN ('x', 'yy')", "t.n > 2 AND t.dev < 4", "t.q >= 1.5")
-        if self.chance.random() < 0.12:
+        if self.chance.random() < 0.07:
             made.having = self.pick("count(*) > 1", "sum(t.n) > 3", "max(t.v) IS NOT NULL")
         return self.finish(made)
 
@@ -221,7 +221,7 @@ class Definer:
 
     def finish(self, made):
         made.materialized_only = self.chance.random() < 0.4
-        made.no_data = self.chance.random() < 0.5
+        made.no_data = self.chance.random() < 0.25
         if made.groups and self.chance.random() < 0.12:
             made.hidden = (made.groups[0][1],)
         if self.chance.random() < 0.15:
@@ -262,7 +262,7 @@ class Queries:
         aimed = self.pick(*raws) if raws and self.chance.random() < 0.85 else None
         inner = Inner(self, aimed)
         sql = inner.sql()
-        return self.wrap(inner, sql), aimed is not None and inner.possible
+        return self.wrap(inner, sql), inner.possible
 
     def times(self):
         """Conditions on time; each bound is often one of a bucket's."""
@@ -270,7 +270,8 @@ class Queries:
         wide = self.pick(*self.axis.widths)
         bucket = Bucket(wide).sql()
         return self.pick(
-            lambda: [], lambda: [], lambda: [f"{column} >= {bound()}"], lambda: [f"{column} < {bound()}"], lambda: [f"{column} > {bound()}", f"{column} <= {bound()}"],
+            lambda: [], lambda: [], lambda: [], lambda: [], lambda: [f"{column} >= {bound()}"], lambda: [f"{column} < {bound()}"],
+            lambda: [f"{column} >= least({bound()}, {bound()}, {bound()})"], lambda: [f"{column} < greatest({bound()}, {bound()}, {bound()})"], lambda: [f"{column} > {bound()}", f"{column} <= {bound()}"],
             lambda: [f"{column} BETWEEN {bound()} AND {bound()}"], lambda: [f"{bucket} >= {bound()}"], lambda: [f"{bucket} = {Bucket(wide).sql(bound())}"],
             lambda: [f"{column} >= {bound()}", f"{column} < {bound()}"], lambda: [f"{column} >= {Bucket(wide).sql(bound())}"], lambda: [f"{column} = {bound()}"],
             lambda: [f"{column} >= least({bound()}, {bound()})", f"{column} < greatest({bound()}, {bound()})"],
@@ -309,7 +310,8 @@ class Inner:
 
     def __init__(self, queries, aimed):
         self.queries, self.aimed, self.chance, self.axis = queries, aimed, queries.chance, queries.axis
-        self.pick, self.possible = queries.pick, aimed is not None
+        # Whether a continuous aggregate ought to answer it.
+        self.pick, self.possible = queries.pick, aimed is not None and not aimed.having and not aimed.join
         self.keys, self.names, self.unique = [], [], True
 
     def bucket(self):
@@ -321,19 +323,26 @@ class Inner:
         if kind < 0.35:
             return own.sql()
         if kind < 0.6 and wider:
+            self.same = False
             return Bucket(self.pick(*wider), own.extra).sql()
+        if kind < 0.87:
+            self.same = False
         if kind < 0.75 and self.axis.truncations:
+            self.possible = False
             zone = f", '{self.pick(*ZONES)}'" if self.axis.zones and self.chance.random() < 0.3 else ""
             return f"date_trunc('{self.pick(*self.axis.truncations)}', t.time{zone})"
         if kind < 0.87:
             return None
+        self.possible = False
         return Definer(self.chance, self.axis).bucket(self.axis.widths).sql()
 
     def groups(self):
         own = [sql for sql, _ in self.aimed.groups if not sql.startswith("dim.")] if self.aimed else []
         chosen = [sql for sql in own if self.chance.random() < 0.6]
+        self.same = self.same and len(chosen) == len(own)
         if self.aimed is None or self.chance.random() < 0.07:
             chosen.append(self.pick(*GROUPS))
+            self.possible = self.possible and chosen[-1] in own
         if "t.dev" in own and self.chance.random() < 0.15:
             chosen.append(self.pick("t.dev + 1", "CASE WHEN t.dev > 2 THEN 'high' END"))
         return list(dict.fromkeys(chosen))
@@ -345,15 +354,21 @@ class Inner:
         chosen = [self.pick(*own) for _ in range(self.pick(1, 2, 2, 3))]
         if self.chance.random() < 0.2:
             chosen.append(self.pick("count(*)", "sum(t.n) + 1", "min(t.time)", *DECOMPOSED))
+            self.possible = self.possible and chosen[-1] in own
         if self.chance.random() < 0.1:
             chosen.append(self.pick(*own) + " IS NULL")
         return chosen
 
     def conditions(self):
         found = self.queries.times()
+        if any(sql.startswith(("NOT ", "(")) or "SELECT" in sql for sql in found):
+            self.possible = False
         own = [sql for sql, _ in self.aimed.groups] if self.aimed else []
-        if self.aimed and self.aimed.where and self.chance.random() < 0.9:
-            found.append(self.aimed.where)
+        if self.aimed and self.aimed.where:
+            if self.chance.random() < 0.9:
+                found.append(self.aimed.where)
+            else:
+                self.possible = False
         if "t.dev" in own and self.chance.random() < 0.5:
             found.append(self.pick("t.dev = 2", "t.dev IN (1, 3)", "t.dev > 1", "t.dev BETWEEN 2 AND 3", "t.dev = ANY (ARRAY[1, 4])", "t.dev % 2 = 0", "(t.dev = 1 OR t.dev > 3)", "t.dev IS NULL"))
         if "t.s" in own and self.chance.random() < 0.4:
@@ -361,15 +376,22 @@ class Inner:
         if "t.b" in own and self.chance.random() < 0.4:
             found.append(self.pick("t.b", "NOT t.b", "t.b IS NOT TRUE"))
         if self.chance.random() < 0.06:
+            self.possible = False
             found.append(self.pick("t.v > 0", "t.id % 3 = 0", "t.n IS NOT NULL", "random() >= 0", "EXISTS (SELECT FROM dim WHERE dim.dev = t.dev)"))
         return found
 
     def sql(self):
+        self.same = True
         bucket, groups = self.bucket(), self.groups()
         keys = ([bucket] if bucket else []) + groups
         aggregates = self.aggregates()
+        if not self.same and any(sql in WHOLE for sql in aggregates):
+            self.possible = False
+        by_device = self.aimed is not None and any(sql == "t.dev" for sql, _ in self.aimed.groups)
         source, join = "{t} AS t", self.aimed.join if self.aimed else ""
         kind = self.chance.random()
+        if kind < 0.25 and not by_device:
+            self.possible = False
         if kind < 0.1:
             source = "w_{t} AS t"
         elif kind < 0.2 and not join:
@@ -384,8 +406,11 @@ class Inner:
         items = [f"{sql} AS k{number}" for number, sql in enumerate(keys)] + [f"{sql} AS x{number}" for number, sql in enumerate(aggregates)]
         self.names = self.keys + [f"x{number}" for number in range(len(aggregates))]
         having = f" HAVING {self.pick('count(*) > 2', 'count(*) > 0', 'max(t.n) > 3', 'sum(t.n) <> 0')}" if self.chance.random() < 0.12 else ""
+        if having and having.removeprefix(" HAVING ").rsplit(" ", 2)[0] not in aggregates:
+            self.possible = False
         grouping = ", ".join(keys)
         if len(keys) > 1 and self.chance.random() < 0.04:
             grouping, self.unique = f"{self.pick('ROLLUP', 'CUBE')} ({grouping})", False
+            self.possible = False
         return (f"SELECT {', '.join(items)} FROM {source}{join}{' WHERE ' + ' AND '.join(conditions) if conditions else ''}"
                 f"{' GROUP BY ' + grouping if keys else ''}{having}")

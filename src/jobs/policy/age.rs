@@ -8,8 +8,8 @@ use tsc_kernel::axis::Axis;
 use tsc_kernel::span::{MICROS_PER_DAY, Span};
 
 use crate::catalog::dimension::Dimension;
-use crate::catalog::{cache, continuous_agg};
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::{cache, continuous_agg};
 use crate::chunk::window;
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::schedule;

@@ -70,11 +70,6 @@ fn find_all(hypertable_id: i32, kind: Kind) -> Vec<Job> {
     job::of_hypertable(hypertable_id).into_iter().filter(|job| kind_of(job) == Some(kind)).collect()
 }
 
-/// The hypertable that a relation is, or the storage of the continuous aggregate whose view it is.
-pub fn hypertable_of(relid: pg_sys::Oid) -> pg_sys::Oid {
-    continuous_agg::of_view(relid).map_or(relid, |agg| agg.storage)
-}
-
 /// What users call a hypertable: the storage of a continuous aggregate by the name of its view.
 pub fn shown_name(relid: pg_sys::Oid) -> String {
     relation_name(continuous_agg::of_storage(relid).map_or(relid, |agg| agg.user_view))

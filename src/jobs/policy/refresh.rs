@@ -157,8 +157,11 @@ impl Plan {
             return Ok(());
         }
         Err(invalid("policy refresh window too small")
-            .detail("The start and end offsets must cover at least two buckets in the valid time range of type \"".to_owned()
-                + &type_name(raw.time().type_oid) + "\".")
+            .detail(
+                "The start and end offsets must cover at least two buckets in the valid time range of type \"".to_owned()
+                    + &type_name(raw.time().type_oid)
+                    + "\".",
+            )
             .hint("Use a start and end offset that specifies a window of at least two buckets."))
     }
 
@@ -270,8 +273,7 @@ pub fn run_policy(job_id: Option<i32>, config: &str, atomic: bool) -> Result<()>
     let storage = storage_of(&map)?;
     let plan = read(&storage, &map)?;
     refresh::require_owner(&plan.agg)?;
-    let watched = job_id
-        .and_then(|id| Some(run::Watched { id, was_scheduled: run::is_scheduled(Kind::Refresh, id)?, config }));
+    let watched = job_id.and_then(|id| Some(run::Watched { id, was_scheduled: run::is_scheduled(Kind::Refresh, id)?, config }));
     let window = plan.window()?;
     if shrink(&valid::bucket_of(&plan.agg)?, window).is_none() {
         guard::notice(format!("no whole bucket of continuous aggregate \"{}\" lies between the offsets", shown_name(storage.relid)));

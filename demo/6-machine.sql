@@ -1,5 +1,5 @@
 \echo
-\echo '════ 5. Live: this machine, measured for some seconds'
+\echo '════ 6. Live: this machine, measured for some seconds'
 \echo
 \echo 'Chunks of two seconds, so that several appear while you watch. A small program now reads /proc ten times a second'
 \echo 'and inserts what it finds in batches.'
