@@ -44,14 +44,16 @@ SELECT config FROM alter_job(:id, config => (SELECT jsonb_set(config, '{buckets_
 CALL run_job(:id);
 SELECT count(*) BETWEEN 70 AND 72 AS recent FROM h;
 CALL run_job(:other);
-SELECT count(*) BETWEEN 141 AND 144 AS more FROM h;
+-- three batches, of which the last one may be short
+SELECT count(*) BETWEEN 115 AND 144 AS more FROM h;
 CALL run_job(:other);
 CALL run_job(:other);
-SELECT count(*) = (SELECT count(*) FROM m WHERE t < date_trunc('hour', now() - interval '1 hour')) AS all FROM h;
+-- all but the bucket in which one window ends and the other begins
+SELECT (SELECT count(*) FROM m WHERE t < date_trunc('hour', now() - interval '1 hour')) - count(*) BETWEEN 0 AND 1 AS all FROM h;
 BEGIN;
 CALL run_job(:id);
 ROLLBACK;
--- a pause between batches is no matter of a run by hand
+-- a run by hand
 INSERT INTO m SELECT now() - i * interval '1 hour', 0 FROM generate_series(2, 24 * 2) i;
 CALL _timescaledb_functions.policy_refresh_continuous_aggregate(NULL, '{"mat_hypertable_id": 2, "start_offset": null, "end_offset": null}');
 SELECT sum(n) = (SELECT count(*) FROM m) AS all FROM h;

@@ -65,7 +65,7 @@ CALL refresh_continuous_aggregate('h', NULL, NULL);
 SELECT kind, low, high FROM _timescaledb_config.continuous_agg_range WHERE kind = 'i' ORDER BY 1, 2;
 
 -- where procedures end transactions, and where they must not
-CREATE PROCEDURE both() LANGUAGE plpgsql AS $$
+CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO m VALUES ('2026-01-02 06:06', 1, 1);
     CALL refresh_continuous_aggregate('h', NULL, NULL);
@@ -75,7 +75,7 @@ BEGIN
     EXCEPTION WHEN division_by_zero THEN NULL;
     END;
 END $$;
-CALL both();
+CALL twice();
 SELECT sum(n) = (SELECT count(*) FROM m) AS all FROM h;
 BEGIN;
 INSERT INTO m VALUES ('2026-01-02 08:08', 1, 1);
