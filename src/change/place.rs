@@ -8,7 +8,7 @@ use tsc_kernel::ranges::Range;
 use super::{Recorder, range};
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
-use crate::pg::{context, partition};
+use crate::pg::{context, ffi, partition};
 
 /// The hypertable that a table is, or that it is a part of.
 pub fn hypertable_of(relid: pg_sys::Oid) -> Option<Rc<Hypertable>> {
@@ -35,5 +35,16 @@ pub fn locate(relid: pg_sys::Oid) -> Option<(Rc<Hypertable>, Option<Range>)> {
 pub fn note_table(relid: pg_sys::Oid) {
     if let Some((hypertable, range)) = locate(relid) {
         Recorder::of(&hypertable).note_range(range.unwrap_or(Range::ALL));
+    }
+}
+
+/// Waits for all who are writing to a hypertable or to a part of it, and keeps others from it until the transaction ends: who writes
+/// before there is a continuous aggregate records nothing, and who writes later must see it.
+pub fn keep_writers_out(hypertable: pg_sys::Oid) {
+    let lock = pg_sys::ShareRowExclusiveLock as i32;
+    // SAFETY: the hypertable exists; the parts may be dropped meanwhile, which is looked after there. In the order in which writers lock.
+    unsafe {
+        ffi::LockRelationOid(hypertable, lock);
+        ffi::find_all_inheritors(hypertable, lock, std::ptr::null_mut());
     }
 }

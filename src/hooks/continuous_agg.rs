@@ -147,6 +147,7 @@ pub unsafe fn adapt(statement: *mut pg_sys::Node) -> Result<()> {
             pg_sys::NodeTag::T_ViewStmt => {
                 let view = &*statement.cast::<pg_sys::ViewStmt>();
                 if view.replace
+                    && !is_stand_in(view.query)
                     && let Some(relid) = resolve(view.view, pg_sys::NoLock)
                 {
                     ddl::check_replace(relid)?;
@@ -155,6 +156,29 @@ pub unsafe fn adapt(statement: *mut pg_sys::Node) -> Result<()> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// A query without FROM whose outputs are all NULL: what pg_dump puts in the place of a view while what the view needs is not there yet,
+/// or not any more.
+///
+/// # Safety
+/// A query of the parser's, not analysed.
+unsafe fn is_stand_in(query: *mut pg_sys::Node) -> bool {
+    // SAFETY: the caller's promise; each node is used by its tag.
+    unsafe {
+        if node::tag(query) != pg_sys::NodeTag::T_SelectStmt {
+            return false;
+        }
+        let select = &*query.cast::<pg_sys::SelectStmt>();
+        select.fromClause.is_null()
+            && !select.targetList.is_null()
+            && list::pointers::<pg_sys::ResTarget>(select.targetList).into_iter().all(|target| {
+                let cast = (*target).val.cast::<pg_sys::TypeCast>();
+                node::tag(cast) == pg_sys::NodeTag::T_TypeCast
+                    && node::tag((*cast).arg) == pg_sys::NodeTag::T_A_Const
+                    && (*(*cast).arg.cast::<pg_sys::A_Const>()).isnull
+            })
     }
 }
 

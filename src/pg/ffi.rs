@@ -288,6 +288,7 @@ postgres! {
     fn RemoveSubscriptionRel(subid: Oid, relid: Oid);
     fn RemoveTriggerById(trigOid: Oid);
     fn RenameRelationInternal(myrelid: Oid, newrelname: *const c_char, is_internal: bool, is_index: bool);
+    fn ReplaceVarsFromTargetList(node: *mut Node, target_varno: c_int, sublevels_up: c_int, target_rte: *mut RangeTblEntry, targetlist: *mut List, nomatch_option: ReplaceVarsNoMatchOption::Type, nomatch_varno: c_int, outer_hasSubLinks: *mut bool) -> *mut Node;
     fn RequestAddinShmemSpace(size: Size);
     fn RequestNamedLWLockTranche(tranche_name: *const c_char, num_lwlocks: c_int);
     fn ResetLatch(latch: *mut Latch);

@@ -51,7 +51,8 @@ fn search(zone: &str, unit: i64) -> i64 {
         // SAFETY: fills the variables.
         let found =
             unsafe { ffi::pg_next_dst_boundary(&at, &mut before, &mut before_dst, &mut boundary, &mut after, &mut after_dst, zone) };
-        let odd = !is_even(before, unit);
+        // Clocks may also be changed in the middle of a unit: at 00:01 in Newfoundland, for some years.
+        let odd = !is_even(before, unit) || found == 1 && !is_even(boundary, unit);
         if found != 1 || boundary >= LAST {
             if odd || odd_until.is_some_and(|until| found == 1 && until > LAST - CYCLE) {
                 return i64::MAX;

@@ -7,7 +7,9 @@ use super::views::Planned;
 use super::{analysis, storage, views};
 use crate::cagg::ddl;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
+use crate::change::place;
 use crate::error::{Error, Result, SqlState};
+use crate::hypertable::intake;
 use crate::pg::relation::{optional_string, qualified_name, relation_name};
 use crate::pg::{ffi, guard, list, node, query};
 
@@ -66,7 +68,9 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
             grain: analysis.bucket.grain(),
         };
         ddl::tie([agg.storage, agg.partial_view], agg.direct_view);
+        place::keep_writers_out(agg.source);
         continuous_agg::insert(&agg);
+        intake::watch_if_subscribed(agg.source)?;
         Ok(Outcome::Created(agg))
     }
 }

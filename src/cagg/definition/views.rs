@@ -207,6 +207,12 @@ pub fn partial(storage: &str, live: *mut pg_sys::Query, columns: &[Planned], tim
         computed = list("d"),
         bucket = bucket.quoted(),
     );
+    // SAFETY: a Query of this command's own; columns of a view of long ago may have been renamed since.
+    unsafe {
+        for (target, column) in list::pointers::<pg_sys::TargetEntry>((*live).targetList).into_iter().zip(columns) {
+            (*target).resname = node::palloc_str(&column.name);
+        }
+    }
     let union = query::analyze(&text)?;
     put_live(union, live).ok_or_else(|| Error::internal("the query of a partial view has another form than expected"))?;
     Ok(union)

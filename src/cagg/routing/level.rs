@@ -76,7 +76,7 @@ pub unsafe fn sources(query: *mut pg_sys::Query) -> Vec<usize> {
 ///
 /// # Safety
 /// A node of a join tree.
-unsafe fn place(tree: *mut pg_sys::Node, number: usize, nullable: bool) -> Option<bool> {
+pub unsafe fn place(tree: *mut pg_sys::Node, number: usize, nullable: bool) -> Option<bool> {
     // SAFETY: the tags say what the nodes are.
     unsafe {
         match node::tag(tree) {
@@ -333,10 +333,11 @@ impl Conditions<'_> {
                 }
                 NodeTag::T_JoinExpr => {
                     let join = &mut *copy.cast::<pg_sys::JoinExpr>();
-                    let inner = inner && join.jointype == pg_sys::JoinType::JOIN_INNER;
-                    join.larg = self.of_tree(join.larg, inner, matcher)?;
-                    join.rarg = self.of_tree(join.rarg, inner, matcher)?;
-                    join.quals = self.of_quals(join.quals, inner, matcher)?;
+                    let kept = |side| inner && (join.jointype == pg_sys::JoinType::JOIN_INNER || join.jointype == side);
+                    let (left, right) = (kept(pg_sys::JoinType::JOIN_LEFT), kept(pg_sys::JoinType::JOIN_RIGHT));
+                    join.larg = self.of_tree(join.larg, left, matcher)?;
+                    join.rarg = self.of_tree(join.rarg, right, matcher)?;
+                    join.quals = self.of_quals(join.quals, left && right, matcher)?;
                 }
                 _ => return Err("its join tree has an unknown part".into()),
             }

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use super::candidate::{Candidate, count_of_rows, is_identity};
-use super::grid::Target;
+use super::grid::{Grid, Target};
 use crate::cagg::parts;
 use crate::pg::expr::{self, Expr};
 use crate::pg::relation::optional_string;
@@ -15,6 +15,9 @@ use crate::pg::{ffi, guard, list, node, zone_offsets};
 
 /// Why a query can't be answered from a continuous aggregate.
 pub type Refusal = Cow<'static, str>;
+
+/// A unit that no clock but UTC's is a multiple of ahead.
+const ONLY_UTC: i64 = i64::MAX;
 
 /// How the groups of the query relate to those of the continuous aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,10 +277,12 @@ impl<'a> Matcher<'a> {
             (Some(asked), Some(own))
                 if asked == own && target.wide && definition.bucket.nominal_width() >= tsc_kernel::axis::DAY_MICROS => {}
             (Some(asked), None) => {
-                let super::grid::Grid::Fixed { width, .. } = grid else {
-                    return Err("its buckets are not on the clocks of the query's time zone".into());
+                // Buckets that don't begin with a unit of UTC may hold a moment at which clocks are changed.
+                let unit = match grid {
+                    Grid::Fixed { width, phase: 0 } => width,
+                    _ => ONLY_UTC,
                 };
-                if zone_offsets::even_from(asked, width) == i64::MAX {
+                if zone_offsets::even_from(asked, unit) == i64::MAX {
                     return Err("its buckets do not fit into those of the query's time zone".into());
                 }
                 if self.zone.as_ref().is_some_and(|zone| zone != asked) {

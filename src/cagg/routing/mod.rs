@@ -18,6 +18,7 @@ use crate::pg::{ffi, guard, node};
 mod bounds;
 pub mod candidate;
 mod estimate;
+mod flatten;
 mod grid;
 mod level;
 mod matching;
@@ -58,14 +59,22 @@ pub unsafe fn route(query: *mut pg_sys::Query, parameters: pg_sys::ParamListInfo
             return;
         }
         ffi::query_tree_walker(query, route_below, parameters.cast(), 0);
-        if level::has_groups(query) {
-            for source in level::sources(query) {
-                if route_level(query, source, parameters) {
-                    return;
-                }
+        if level::has_groups(query) && !route_sources(query, parameters) {
+            // A copy, so that the planner finds the query as it was unless something comes of it.
+            if let Some(flat) = flatten::flattened(query)
+                && route_sources(flat, parameters)
+            {
+                *query = *flat;
             }
         }
     }
+}
+
+/// # Safety
+/// As for [`route`].
+unsafe fn route_sources(query: *mut pg_sys::Query, parameters: pg_sys::ParamListInfo) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { level::sources(query).into_iter().any(|source| route_level(query, source, parameters)) }
 }
 
 #[pgrx::pg_guard]
