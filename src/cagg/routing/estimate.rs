@@ -2,10 +2,11 @@
 //! what is read from storage is. Only the choice depends on it, never the answer.
 
 use pgrx::pg_sys;
+use tsc_kernel::axis::{Axis, DAY_MICROS};
 use tsc_kernel::ranges::{Range, Ranges};
 
 use super::candidate::Candidate;
-use crate::catalog::continuous_agg_range;
+use crate::catalog::{cache, continuous_agg_range};
 use crate::pg::partition;
 use crate::pg::relation::Relation;
 
@@ -33,19 +34,30 @@ pub fn extent(raw: &Relation, candidate: &Candidate) -> Option<Range> {
 
 /// The cost of the data in `asked` of what there is in `extent`.
 pub fn cost(candidate: &Candidate, asked: Range, extent: Range) -> Option<Cost> {
-    let wanted = asked.intersection(extent)?;
     // SAFETY: what is committed now.
     let state = unsafe { continuous_agg_range::read(candidate.definition.agg.storage, std::ptr::null_mut()) };
+    let extent = with_data(candidate, extent, &state.materialized);
+    let wanted = asked.intersection(extent)?;
     let valid = state.materialized.difference(&state.invalid).difference(&state.kept);
     let whole: Ranges = candidate.bucket().round_inward(asked).and_then(|range| range.intersection(extent)).into_iter().collect();
     let stored = length(valid.intersection(&whole).as_slice());
     let all = length(&[wanted]);
     let raw = ((all - stored) / all).clamp(0.0, 1.0);
-    let day = tsc_kernel::axis::DAY_MICROS as f64;
+    let day = DAY_MICROS as f64;
     let width = candidate.bucket().nominal_width() as f64;
     let groupings = i32::try_from(candidate.groups()).unwrap_or(i32::MAX) - 1;
     let group = (GROUP_COST * (day / width).max(f64::MIN_POSITIVE) * PER_GROUPING.powi(groupings)).min(1e9);
     Some(Cost { raw, total: raw + (1.0 - raw) * (group / (1.0 + group)) })
+}
+
+/// The extent without the rest of the last chunk, if a refresh has come as far as that: it stopped at the last row, and most of what is left
+/// of the chunk is to come yet.
+fn with_data(candidate: &Candidate, extent: Range, materialized: &Ranges) -> Range {
+    let Some(done) = materialized.as_slice().last().map(|range| range.high) else { return extent };
+    let Some(source) = cache::find(candidate.definition.agg.source) else { return extent };
+    let time = source.time();
+    let interval = time.interval().unwrap_or(0) / if time.axis() == Some(Axis::Date) { DAY_MICROS } else { 1 };
+    if extent.high.saturating_sub(done) < interval { Range::new(extent.low, extent.high.min(done)).unwrap_or(extent) } else { extent }
 }
 
 fn length(ranges: &[Range]) -> f64 {

@@ -12,7 +12,7 @@ CREATE TABLE conditions (
 SELECT create_hypertable('conditions', by_range('time', INTERVAL '1 day'));
 INSERT INTO conditions
 SELECT time, building_id, 20 + building_id + 5 * sin(extract(epoch FROM time) / 14000)
-FROM generate_series(date_trunc('day', now()) - INTERVAL '40 days', date_trunc('day', now()) - INTERVAL '1 second', INTERVAL '10 minutes') AS time,
+FROM generate_series(date_trunc('day', now()) - INTERVAL '41 days', date_trunc('day', now()) - INTERVAL '1 day 1 second', INTERVAL '10 minutes') AS time,
      generate_series(1, 3) AS building_id;
 
 CREATE MATERIALIZED VIEW building_hourly
@@ -64,8 +64,8 @@ SELECT count(*) / 3 / 144 AS days_of_rows FROM conditions;
 SELECT count(*) / 3 / 24 AS days_by_hour FROM building_hourly;
 SELECT count(*) / 3 AS days FROM building_daily;
 
--- Refreshing again takes nothing away; a measurement of yesterday that comes late is taken in.
-INSERT INTO conditions VALUES (date_trunc('day', now()) - INTERVAL '20 hours', 1, 99);
+-- Refreshing again takes nothing away; a measurement that comes late is taken in.
+INSERT INTO conditions VALUES (date_trunc('day', now()) - INTERVAL '44 hours', 1, 99);
 CALL refresh_continuous_aggregate('building_hourly', NULL, NULL);
 CALL refresh_continuous_aggregate('building_daily', NULL, NULL);
 SELECT count(*) / 3 / 24 AS days_by_hour, max(max_temp) FROM building_hourly;
