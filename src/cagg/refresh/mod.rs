@@ -47,7 +47,8 @@ pub fn require_owner(agg: &ContinuousAgg) -> Result<()> {
 /// Sees to it that a continuous aggregate is there, is the current role's, and stays until the transaction ends.
 fn lock(id: i32) -> Result<ContinuousAgg> {
     let agg = continuous_agg::find(id).ok_or_else(gone)?;
-    for relation in [agg.user_view, agg.storage] {
+    // In the order in which DROP comes upon them, of the hypertable or of the view: neither then waits for what the other has.
+    for relation in [agg.source, agg.user_view, agg.partial_view, agg.storage] {
         Relation::try_open(relation, pg_sys::AccessShareLock).ok_or_else(gone)?;
     }
     let agg = continuous_agg::find(id).ok_or_else(gone)?;
