@@ -31,9 +31,9 @@ extension_sql_file!("../../sql/functions_tablespace.sql", name = "functions_tabl
 extension_sql_file!("../../sql/functions_admin.sql", name = "functions_admin", requires = ["functions_hypertable"]);
 extension_sql_file!("../../sql/jobs.sql", name = "jobs", requires = ["catalog", "views"]);
 extension_sql_file!("../../sql/functions_jobs.sql", name = "functions_jobs", requires = ["jobs"]);
-extension_sql_file!("../../sql/views_jobs.sql", name = "views_jobs", requires = ["functions_jobs"]);
+extension_sql_file!("../../sql/views_jobs.sql", name = "views_jobs", requires = ["functions_jobs", "continuous_aggs"]);
 extension_sql_file!("../../sql/policies.sql", name = "policies", requires = ["jobs"]);
-extension_sql_file!("../../sql/functions_policies.sql", name = "functions_policies", requires = ["policies"]);
+extension_sql_file!("../../sql/functions_policies.sql", name = "functions_policies", requires = ["policies", "continuous_aggs"]);
 extension_sql_file!("../../sql/views_health.sql", name = "views_health", requires = ["functions_policies", "views_jobs"]);
 extension_sql_file!("../../sql/functions_replication.sql", name = "functions_replication", requires = ["catalog"]);
 extension_sql_file!("../../sql/functions_time_bucket.sql", name = "time_bucket", requires = ["schemas"]);

@@ -1,12 +1,39 @@
 //! Ranges of positions as values of a column: closed, with the infinities or ends of the type where there is no bound.
 
 use pgrx::pg_sys;
-use tsc_kernel::axis::{Axis, EPOCH_MICROS};
+use tsc_kernel::axis::{Axis, END_DATE, END_TIMESTAMP, EPOCH_MICROS, MIN_DATE, MIN_TIMESTAMP};
 use tsc_kernel::ranges::Range;
 
 use crate::pg::relation::qualified_type_name;
 use crate::pg::spi::quote_literal;
 use crate::pg::{axis, context, ffi};
+
+/// The values of an axis's type that are no infinity, where it has infinities.
+fn finite(axis: Axis) -> Option<Range> {
+    match axis {
+        Axis::Date => Range::new(MIN_DATE, END_DATE - 1),
+        Axis::Timestamp => Range::new(MIN_TIMESTAMP, END_TIMESTAMP - 1),
+        _ => None,
+    }
+}
+
+/// The range without positions at its ends that no value has: between what is finite and the infinities. None if nothing is left.
+fn clamp(axis: Axis, range: Range) -> Option<Range> {
+    let ends = ends(axis);
+    let within = range.intersection(ends)?;
+    let Some(finite) = finite(axis) else { return Some(within) };
+    let low = match within.low {
+        low if low == ends.low => low,
+        low if low > finite.high => ends.high,
+        low => low.max(finite.low),
+    };
+    let high = match within.high {
+        high if high == ends.high => high,
+        high if high < finite.low => ends.low,
+        high => high.min(finite.high),
+    };
+    Range::new(low, high)
+}
 
 /// The first and the last value of an axis's type, as positions.
 fn ends(axis: Axis) -> Range {
@@ -22,7 +49,7 @@ fn ends(axis: Axis) -> Range {
 /// The values between which, both included, those at the positions of a range lie; None if no value of the type does. UUIDs are palloc'd.
 pub fn values(axis: Axis, range: Range) -> Option<(pg_sys::Datum, pg_sys::Datum)> {
     let ends = ends(axis);
-    let within = range.intersection(ends)?;
+    let within = clamp(axis, range)?;
     if axis != Axis::Uuid {
         return Some((axis::datum(axis, within.low), axis::datum(axis, within.high)));
     }
@@ -56,8 +83,21 @@ pub fn literal(type_oid: pg_sys::Oid, value: pg_sys::Datum) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ends, uuid};
-    use tsc_kernel::axis::Axis;
+    use super::{clamp, ends, uuid};
+    use tsc_kernel::axis::{Axis, END_TIMESTAMP, MIN_TIMESTAMP};
+    use tsc_kernel::ranges::Range;
+
+    #[test]
+    fn test_clamp_leaves_infinities_and_what_is_finite() {
+        let clamped = |low, high| clamp(Axis::Timestamp, Range { low, high });
+        assert_eq!(clamped(i64::MIN, i64::MAX), Some(Range::ALL));
+        assert_eq!(clamped(END_TIMESTAMP + 5, i64::MAX), Range::new(i64::MAX, i64::MAX));
+        assert_eq!(clamped(i64::MIN, i64::MIN + 5), Range::new(i64::MIN, i64::MIN));
+        assert_eq!(clamped(i64::MIN + 1, END_TIMESTAMP), Range::new(MIN_TIMESTAMP, END_TIMESTAMP - 1));
+        assert_eq!(clamped(END_TIMESTAMP, END_TIMESTAMP + 5), None);
+        assert_eq!(clamp(Axis::Int2, Range { low: 40_000, high: 50_000 }), None);
+        assert_eq!(clamp(Axis::Int2, Range::ALL), Range::new(i16::MIN.into(), i16::MAX.into()));
+    }
 
     #[test]
     fn test_uuids_between_two_milliseconds() {

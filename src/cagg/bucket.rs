@@ -20,6 +20,8 @@ use crate::pg::expr::{self, Expr};
 
 /// Where the clocks of a zone are not asked any more: so close to the ends of time the conversion fails.
 const MARGIN: i64 = 400 * DAY_MICROS;
+/// The days of 400 years, after which the calendar repeats itself.
+const GREGORIAN_CYCLE: i64 = 146_097;
 /// A quarter of an hour: what the clocks of all zones differ from UTC by a multiple of.
 const ZONE_GRAIN: i64 = 900_000_000;
 
@@ -245,6 +247,17 @@ impl Bucket {
         (MIN_TIMESTAMP + MARGIN..END_TIMESTAMP - MARGIN).contains(&position).then(|| NamedZone::new(Some(zone)))
     }
 
+    /// Dates go on when timestamps have ended. What buckets are repeats itself: how many positions before one that can be said there is
+    /// another one like it.
+    fn shift(&self, position: i64) -> i64 {
+        let period = match self.width {
+            _ if self.axis != Axis::Date => return 0,
+            Width::Fixed(days) => days,
+            Width::Months(months) => months.saturating_mul(GREGORIAN_CYCLE),
+        };
+        position - position.rem_euclid(period)
+    }
+
     /// Without the ends of the type. None: beyond what can be said.
     fn start_of(&self, position: i64) -> Option<i64> {
         match self.rule {
@@ -253,7 +266,10 @@ impl Bucket {
                 floor_to(width, position, offset).ok()
             }
             Rule::Time { bucket, unit } => match (&self.zone, self.clock(position)) {
-                (None, _) => Some(bucket.start(position.checked_mul(unit)?).ok()?.div_euclid(unit)),
+                (None, _) => {
+                    let shift = self.shift(position);
+                    Some(bucket.start((position - shift).checked_mul(unit)?).ok()?.div_euclid(unit) + shift)
+                }
                 (Some(_), Some(clock)) => zone_start(&bucket, &clock, position),
                 (Some(_), None) => None,
             },
@@ -267,7 +283,10 @@ impl Bucket {
                 self.start_of(position)?.checked_add(width)
             }
             Rule::Time { bucket, unit } => match (&self.zone, self.clock(position)) {
-                (None, _) => Some(bucket.end(position.checked_mul(unit)?).ok()?.div_euclid(unit)),
+                (None, _) => {
+                    let shift = self.shift(position);
+                    Some(bucket.end((position - shift).checked_mul(unit)?).ok()?.div_euclid(unit) + shift)
+                }
                 (Some(_), Some(clock)) => zone_end(&bucket, &clock, position),
                 (Some(_), None) => None,
             },

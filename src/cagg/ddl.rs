@@ -60,14 +60,17 @@ pub fn refuse_part(agg: &ContinuousAgg, relid: pg_sys::Oid, what: &str) -> Error
         .hint(format!("Use ALTER or DROP MATERIALIZED VIEW {}.", qualified_name(agg.user_view).unwrap_or(name)))
 }
 
-/// Ties the parts together: see this module's first lines.
-pub fn tie(parts: [pg_sys::Oid; 2], direct_view: pg_sys::Oid) {
+/// Ties the parts together: see this module's first lines. `parts` are storage and the partial view, of which the last one is made to be
+/// needed by the user's view even if that reads storage: so a script that drops objects one by one drops the user's view first.
+pub fn tie(parts: [pg_sys::Oid; 2], direct_view: pg_sys::Oid, user_view: pg_sys::Oid) {
     let address = |relid| node::object_address(pg_sys::RelationRelationId, relid);
     let direct = address(direct_view);
     for part in parts {
         // SAFETY: all of them exist.
         unsafe { ffi::recordDependencyOn(&address(part), &direct, pg_sys::DependencyType::DEPENDENCY_INTERNAL) };
     }
+    // SAFETY: as above.
+    unsafe { ffi::recordDependencyOn(&address(user_view), &address(parts[1]), pg_sys::DependencyType::DEPENDENCY_NORMAL) };
     table::command_counter_increment();
 }
 
@@ -122,7 +125,8 @@ pub fn set_materialized_only(agg: &ContinuousAgg, materialized_only: bool) -> Re
     std::mem::drop(view);
     let from = if materialized_only { agg.storage } else { agg.partial_view };
     let from = qualified_name(from).ok_or_else(|| Error::internal("a part of a continuous aggregate is gone"))?;
-    query::define_view(agg.user_view, views::user(&from, &names)?, true);
+    // SAFETY: a query that was just analysed, of the view's columns.
+    unsafe { query::define_view(agg.user_view, views::user(&from, &names)?, true) };
     continuous_agg::set_materialized_only(agg, materialized_only);
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Entry {
     }
 
     /// All changes so far.
-    pub fn changes(&mut self) -> &Ranges {
+    pub fn changes(&self) -> &Ranges {
         &self.changes
     }
 

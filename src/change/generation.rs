@@ -7,8 +7,9 @@ use std::cell::Cell;
 
 use pgrx::pg_sys;
 
+use crate::pg::lock::{self, About};
 use crate::pg::shmem::{Region, Zeroed};
-use crate::pg::{lock, table, xact};
+use crate::pg::xact;
 
 /// What all backends share.
 #[derive(Clone, Copy)]
@@ -50,9 +51,7 @@ pub(super) fn settled() -> Option<u64> {
 
 /// Takes part in committing changes to a hypertable, until the transaction ends: who announces waits for it.
 pub(super) fn enter(hypertable: pg_sys::Oid) {
-    if let Some(class) = table::oid("hypertable_change") {
-        lock::acquire(class, hypertable, pg_sys::ShareLock);
-    }
+    lock::acquire(About::Changes, hypertable, pg_sys::ShareLock);
 }
 
 /// Says that a continuous aggregate over `hypertable` is about to be computed. When it returns, who commits changes to the hypertable
@@ -71,9 +70,7 @@ pub fn announce(hypertable: pg_sys::Oid, settled: bool) {
         RAISED.set(STATE.with(|head, _| head.unsettled += 1).is_some());
     }
     STATE.with(|head, _| head.generation += 1);
-    if let Some(class) = table::oid("hypertable_change") {
-        lock::wait_for_holders(class, hypertable, pg_sys::ExclusiveLock);
-    }
+    lock::wait_for_holders(About::Changes, hypertable, pg_sys::ExclusiveLock);
 }
 
 /// True if this transaction has announced what is not committed yet.

@@ -46,27 +46,31 @@ pub fn before_end(prepares: bool) -> Result<()> {
     if !xact::has_written() {
         return Ok(());
     }
-    for mut entry in entry::changed() {
-        let (hypertable, changes) = (entry.hypertable, entry.changes().clone());
+    for entry in entry::changed() {
+        let hypertable = entry.hypertable;
         // The table may be gone, or its last continuous aggregate.
         if cache::find(hypertable).is_some_and(|hypertable| hypertable.grain.is_some()) {
-            context::with_temporary(|| log(hypertable, changes, prepares));
+            log(hypertable, entry.changes(), prepares);
         }
     }
     Ok(())
 }
 
-fn log(hypertable: pg_sys::Oid, changes: Ranges, prepares: bool) {
+fn log(hypertable: pg_sys::Oid, changes: &Ranges, prepares: bool) {
     // Who materializes need not wait for a prepared transaction, since it leaves nothing out.
     let mut changes = if prepares {
-        changes
+        changes.clone()
     } else {
         generation::enter(hypertable);
-        generation::settled().map_or_else(|| changes.clone(), |generation| without_known(hypertable, &changes, generation))
+        generation::settled().map_or_else(|| changes.clone(), |generation| without_known(hypertable, changes, generation))
     };
+    // Most transactions of those that write row by row end here.
+    if changes.is_empty() {
+        return;
+    }
     changes.coarsen(MOST_LOGGED);
-    hypertable_change::insert(hypertable, &changes);
-    if !prepares && !changes.is_empty() {
+    context::with_temporary(|| hypertable_change::insert(hypertable, &changes));
+    if !prepares {
         STATE.with_borrow_mut(|state| state.committing.push((hypertable, changes)));
     }
 }
@@ -82,7 +86,7 @@ fn without_known(hypertable: pg_sys::Oid, changes: &Ranges, generation: u64) -> 
     });
     if is_new {
         // Nobody looks into the cache meanwhile.
-        let materialized = materialized(hypertable);
+        let materialized = context::with_temporary(|| materialized(hypertable));
         STATE.with_borrow_mut(|state| state.known.insert(hypertable, Known { materialized, logged: Ranges::EMPTY }));
     }
     STATE.with_borrow(|state| {

@@ -26,5 +26,5 @@ pub fn note(hypertable: pg_sys::Oid, range: Range) {
 /// What the running transaction has changed in a hypertable and has not committed: at least that, since neither a rollback to a savepoint
 /// nor a row that stayed as it was takes anything away.
 pub fn pending(hypertable: pg_sys::Oid) -> Ranges {
-    entry::find(hypertable).map_or(Ranges::EMPTY, |mut entry| entry.changes().clone())
+    entry::find(hypertable).map_or(Ranges::EMPTY, |entry| entry.changes().clone())
 }

@@ -60,7 +60,10 @@ struct Outer {
 }
 
 /// A copy of a subquery with values in place of the columns 1, 2.. of the relation one level up; of which it may name only one.
-pub fn replace_outer(query: *mut pg_sys::Query, values: Vec<*mut pg_sys::Node>) -> *mut pg_sys::Query {
+///
+/// # Safety
+/// A Query, and expressions that outlive the call.
+pub unsafe fn replace_outer(query: *mut pg_sys::Query, values: Vec<*mut pg_sys::Node>) -> *mut pg_sys::Query {
     let mut outer = Outer { values, level: 1 };
     // SAFETY: the mutator gets the values back as its context, and copies what it is given.
     unsafe { ffi::query_tree_mutator(query, put_outer, std::ptr::from_mut(&mut outer).cast(), 0) }
@@ -137,7 +140,10 @@ pub unsafe fn create_relation(
 }
 
 /// Makes a query the definition of a view; with `replace`, in place of the one it has.
-pub fn define_view(view: pg_sys::Oid, query: *mut pg_sys::Query, replace: bool) {
+///
+/// # Safety
+/// A Query whose columns are the view's.
+pub unsafe fn define_view(view: pg_sys::Oid, query: *mut pg_sys::Query, replace: bool) {
     // SAFETY: the query is copied before it is changed.
     unsafe {
         ffi::StoreViewQuery(view, query, replace);
@@ -148,7 +154,10 @@ pub fn define_view(view: pg_sys::Oid, query: *mut pg_sys::Query, replace: bool) 
 struct Relations(Vec<(pg_sys::Oid, u8)>);
 
 /// The relations that a query names at any level, with their kinds.
-pub fn relations(query: *mut pg_sys::Query) -> Vec<(pg_sys::Oid, u8)> {
+///
+/// # Safety
+/// A Query.
+pub unsafe fn relations(query: *mut pg_sys::Query) -> Vec<(pg_sys::Oid, u8)> {
     let mut found = Relations(Vec::new());
     let flags = pg_sys::QTW_EXAMINE_RTES_BEFORE as i32;
     // SAFETY: the walker gets the list back as its context.
@@ -197,7 +206,10 @@ pub unsafe fn analyze_with_output(sql: &str, output: *mut pg_sys::ResTarget) -> 
 }
 
 /// Gives a view a query whose first columns are the view's, and the further ones to the view, as CREATE OR REPLACE VIEW does.
-pub fn extend_view(view: pg_sys::Oid, query: *mut pg_sys::Query) {
+///
+/// # Safety
+/// A Query.
+pub unsafe fn extend_view(view: pg_sys::Oid, query: *mut pg_sys::Query) {
     let count = Relation::open(view, pg_sys::AccessExclusiveLock).attributes().len();
     // SAFETY: fresh nodes; such a command needs no parse analysis.
     unsafe {
@@ -208,6 +220,6 @@ pub fn extend_view(view: pg_sys::Oid, query: *mut pg_sys::Query) {
             command
         });
         super::alter::run(view, &commands.collect::<Vec<_>>());
+        define_view(view, query, true);
     }
-    define_view(view, query, true);
 }

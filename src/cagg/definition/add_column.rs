@@ -158,14 +158,18 @@ unsafe fn store(
         let text = format!("ALTER TABLE {storage} ADD COLUMN {} {type_name} {collation}", quote_identifier(&column.name));
         ddl::as_whole(|| spi::execute(&text))?;
     }
-    query::extend_view(agg.partial_view, views::partial(&storage, live, &columns, time_type)?);
-    query::extend_view(agg.direct_view, direct);
+    // SAFETY: the caller's promise.
+    unsafe {
+        query::extend_view(agg.partial_view, views::partial(&storage, live, &columns, time_type)?);
+        query::extend_view(agg.direct_view, direct);
+    }
     let from = if agg.materialized_only { storage } else { qualified_name(agg.partial_view).unwrap_or_default() };
     let view = Relation::open(agg.user_view, pg_sys::NoLock);
     let mut names: Vec<String> = view.attributes().iter().map(|attribute| name_string(&attribute.attname)).collect();
     drop(view);
     names.push(name.to_owned());
-    query::extend_view(agg.user_view, views::user(&from, &names)?);
+    // SAFETY: a query that was just analysed.
+    unsafe { query::extend_view(agg.user_view, views::user(&from, &names)?) };
     // SAFETY: NULL: what is committed, and this transaction's.
     let state = unsafe { continuous_agg_range::read(agg.storage, std::ptr::null_mut()) };
     for range in state.materialized.as_slice() {

@@ -62,7 +62,8 @@ unsafe fn check_entry(entry: &pg_sys::RangeTblEntry, index: usize) -> Result<Opt
         RTE_JOIN | RTE_RESULT => Ok(None),
         RTE_FUNCTION if entry.lateral => Ok(None),
         RTE_SUBQUERY if entry.lateral => {
-            for (relid, kind) in query::relations(entry.subquery) {
+            // SAFETY: the entry's own subquery.
+            for (relid, kind) in unsafe { query::relations(entry.subquery) } {
                 if reads_hypertable(relid, kind) {
                     return Err(refuse("A LATERAL subquery reads a hypertable or continuous aggregate."));
                 }
@@ -152,7 +153,8 @@ fn reads_hypertable(relid: pg_sys::Oid, kind: u8) -> bool {
         b'p' => cache::find(relid).is_some(),
         b'v' => {
             continuous_agg::of_any_view(relid).is_some()
-                || query::relations(query::of_view(&Relation::open(relid, pg_sys::AccessShareLock)))
+                // SAFETY: a copy of the view's query.
+                || unsafe { query::relations(query::of_view(&Relation::open(relid, pg_sys::AccessShareLock))) }
                     .into_iter()
                     // A rule's query names its own view as OLD and NEW.
                     .any(|(below, kind)| below != relid && reads_hypertable(below, kind))

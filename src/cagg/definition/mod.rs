@@ -86,7 +86,8 @@ impl Definition {
     /// The live query between two times (Datums of the time column's type), both included.
     pub fn live_between(&self, low: pg_sys::Datum, high: pg_sys::Datum) -> *mut pg_sys::Query {
         let constant = |datum| expr::constant(self.time_type, datum).as_ptr();
-        query::replace_outer(self.live_query, vec![constant(low), constant(high)])
+        // SAFETY: the query lives where the definition was loaded.
+        unsafe { query::replace_outer(self.live_query, vec![constant(low), constant(high)]) }
     }
 
     /// The same as text that means the same to every session.

@@ -191,7 +191,10 @@ unsafe fn restrict(live: *mut pg_sys::Query, analysis: &Analysis) {
 }
 
 /// The query of the partial view: from storage where that is valid, live where not.
-pub fn partial(storage: &str, live: *mut pg_sys::Query, columns: &[Planned], time_type: pg_sys::Oid) -> Result<*mut pg_sys::Query> {
+///
+/// # Safety
+/// A live query, which may be changed and becomes a part of the result.
+pub unsafe fn partial(storage: &str, live: *mut pg_sys::Query, columns: &[Planned], time_type: pg_sys::Oid) -> Result<*mut pg_sys::Query> {
     let bucket = columns.iter().find(|column| column.is_bucket).ok_or_else(|| Error::internal("a continuous aggregate without bucket"))?;
     let list = |prefix: &str| columns.iter().map(|column| format!("{prefix}.{}", column.quoted())).collect::<Vec<_>>().join(", ");
     let samples = columns.iter().map(|column| format!("{} AS {}", column.sample(), column.quoted())).collect::<Vec<_>>().join(", ");
@@ -207,7 +210,7 @@ pub fn partial(storage: &str, live: *mut pg_sys::Query, columns: &[Planned], tim
         computed = list("d"),
         bucket = bucket.quoted(),
     );
-    // SAFETY: a Query of this command's own; columns of a view of long ago may have been renamed since.
+    // SAFETY: the caller's promise; columns of a view of long ago may have been renamed since.
     unsafe {
         for (target, column) in list::pointers::<pg_sys::TargetEntry>((*live).targetList).into_iter().zip(columns) {
             (*target).resname = node::palloc_str(&column.name);

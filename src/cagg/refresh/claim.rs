@@ -91,11 +91,22 @@ fn known(bucket: &Bucket, state: &State, live: &Ranges) -> Known {
     }
 }
 
-/// As much as a chunk of the source is meant to hold.
-fn usual_batch(agg: &ContinuousAgg) -> Result<BatchSize> {
-    let (source, axis) = hypertable(agg.source)?;
+/// How many positions a chunk of a hypertable is meant to hold.
+fn chunk_length(relid: pg_sys::Oid) -> Result<i64> {
+    let (source, axis) = hypertable(relid)?;
     let interval = source.time().interval().unwrap_or(1);
-    Ok(BatchSize::Length(if axis == Axis::Date { interval / DAY_MICROS } else { interval }))
+    Ok(if axis == Axis::Date { interval / DAY_MICROS } else { interval }.max(1))
+}
+
+/// Where a refresh is to be cut into batches, since there may be many rows. Of a chunk that has no end this is the part next to the others:
+/// what lies beyond is one batch.
+fn busy(chunk: Range, length: i64) -> Option<Range> {
+    match (chunk.low, chunk.high) {
+        (i64::MIN, i64::MAX) => None,
+        (i64::MIN, high) => Range::new(high.saturating_sub(length - 1), high),
+        (low, i64::MAX) => Range::new(low, low.saturating_add(length - 1)),
+        _ => Some(chunk),
+    }
 }
 
 /// Claims a window of whole buckets, and returns the batches in which it is to be computed, in their order. A snapshot is active.
@@ -128,9 +139,10 @@ pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Option
         continuous_agg_range::replace(agg.storage, Kind::Kept, &claim.known.kept);
     }
     // To remove rows takes no time, so it is no matter where storage has some.
+    let length = chunk_length(agg.source)?;
     let chunks = sources.iter().map(|source| slices(*source)).collect::<Result<Vec<_>>>()?;
-    let occupied: Ranges = chunks.into_iter().flatten().map(|(range, _)| range).collect();
-    let size = options.batch.map_or_else(|| usual_batch(agg), Ok)?;
+    let occupied: Ranges = chunks.into_iter().flatten().filter_map(|(range, _)| busy(range, length)).collect();
+    let size = options.batch.unwrap_or(BatchSize::Length(length));
     let mut batches = buckets::batches(bucket, &claim.wanted, &occupied, size);
     let window = Ranges::from(Some(window));
     let within = batches.iter().flat_map(|batch| claim.wanted.intersection(&Ranges::from(Some(*batch))).as_slice().to_vec());
@@ -141,4 +153,19 @@ pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Option
     }
     batches.truncate(options.most_batches.unwrap_or(usize::MAX));
     Ok(batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::busy;
+    use tsc_kernel::ranges::Range;
+
+    #[test]
+    fn test_busy_part_of_chunks_without_an_end() {
+        assert_eq!(busy(Range { low: i64::MIN, high: 99 }, 10), Range::new(90, 99));
+        assert_eq!(busy(Range { low: 100, high: i64::MAX }, 10), Range::new(100, 109));
+        assert_eq!(busy(Range { low: i64::MAX - 3, high: i64::MAX }, 10), Range::new(i64::MAX - 3, i64::MAX));
+        assert_eq!(busy(Range { low: 0, high: 9 }, 5), Range::new(0, 9));
+        assert_eq!(busy(Range::ALL, 5), None);
+    }
 }

@@ -267,7 +267,7 @@ pub fn remove(view: pg_sys::Oid, if_exists: bool) -> Result<bool> {
 /// A run of a policy. Ends early once its job is changed, paused or gone.
 pub fn run_policy(job_id: Option<i32>, config: &str, atomic: bool) -> Result<()> {
     if atomic {
-        return Err(run::in_a_block());
+        return Err(run::in_a_block().detail("It commits after each batch."));
     }
     let map = config::parse(Some(config))?;
     let storage = storage_of(&map)?;
