@@ -19,7 +19,7 @@ DELETE FROM p WHERE t = 36;
 SELECT drop_chunks('p', 4);
 SELECT count(*) FROM drop_chunks('c', 100);
 SELECT count(*) FROM drop_chunks('p', 100);
-SELECT count(*) FROM pg_constraint WHERE conrelid::regclass::text ~ 'hyper' ;
+SELECT count(*) FROM pg_constraint WHERE conrelid::regclass::text ~ '_hyper_';
 SELECT conname, conrelid::regclass, confrelid::regclass FROM pg_constraint WHERE contype = 'f';
 INSERT INTO p VALUES (1);INSERT INTO c VALUES (1,1,1); INSERT INTO c VALUES (1,2,1);
 -- Nothing is left behind.
