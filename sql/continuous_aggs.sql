@@ -14,7 +14,7 @@ CREATE TABLE _timescaledb_config.continuous_agg (
     -- the defining query as it was given
     direct_view regclass NOT NULL UNIQUE,
     materialized_only bool NOT NULL,
-    -- the least length of a bucket, in positions of the source's time dimension: changes are logged as multiples of it
+    -- what the ends of all its buckets are multiples of, in positions of the source's time dimension: changes are logged in such units
     grain bigint NOT NULL CHECK (grain > 0)
 );
 CREATE INDEX continuous_agg_source_idx ON _timescaledb_config.continuous_agg (source);

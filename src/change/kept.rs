@@ -38,7 +38,11 @@ fn add(aggregates: &[ContinuousAgg], kind: Kind, range: Range) {
         let state = unsafe { ranges::read(agg.storage, std::ptr::null_mut()) };
         let known = if kind == Kind::Kept { state.kept } else { state.invalid };
         let more = state.materialized.intersection(&Ranges::from(Some(range))).difference(&known);
-        more.as_slice().iter().for_each(|part| ranges::insert(agg.storage, kind, *part));
+        for part in more.as_slice() {
+            ranges::insert(agg.storage, kind, *part);
+            // A view that was computed live there shows what storage holds from now on, and others may be defined over it.
+            super::note(agg.storage, *part);
+        }
     }
 }
 

@@ -60,9 +60,9 @@ def test_batches_that_a_delete_takes_whole_are_logged():
     with Server("whole", {"wal_level": "replica", "max_wal_senders": 0}) as server:
         server.psql("CREATE EXTENSION timescale_compat; CREATE TABLE m (time int NOT NULL, id int, v int); SELECT create_hypertable('m', by_range('time', 1000));"
                     "ALTER TABLE m SET (timescaledb.compress, timescaledb.compress_segmentby = 'id');"
-                    "INSERT INTO m SELECT t, id, 0 FROM generate_series(105, 895) t, generate_series(1, 5) id;"
+                    "INSERT INTO m SELECT t, id, 0 FROM generate_series(105, 895) t, generate_series(1, 5) id, generate_series(1, 3);"
                     "SELECT compress_chunk(c) FROM show_chunks('m') c;" + AGGREGATE)
         plan = server.psql("EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) DELETE FROM m WHERE id = 2 AND time < 900")
         assert "Custom Scan (ChangeRecorder) (actual rows=0 loops=1)" in plan
-        assert server.psql("SELECT count(*), count(*) FILTER (WHERE id = 2) FROM m") == "3164|0"
+        assert server.psql("SELECT count(*), count(*) FILTER (WHERE id = 2) FROM m") == "9492|0"
         assert server.psql(LOGGED) == "[100,899]"
