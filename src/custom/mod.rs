@@ -121,6 +121,36 @@ impl<N: Node> State<N> {
         self.scan.ss.ps.lefttree
     }
 
+    /// The child's next row, as ExecProcNode gives it, without a guard.
+    ///
+    /// # Safety
+    /// The node runs and has a child. May jump: nothing is pending.
+    #[inline]
+    pub unsafe fn next_of_child(&self) -> *mut pg_sys::TupleTableSlot {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let child = self.child();
+            if !(*child).chgParam.is_null() {
+                ffi::raw::ExecReScan(child);
+            }
+            (*child).ExecProcNode.map_or(std::ptr::null_mut(), |exec| exec(child))
+        }
+    }
+
+    /// Starts the child again, but for what the executor does by itself: one with changed parameters.
+    ///
+    /// # Safety
+    /// The node runs and has a child.
+    pub unsafe fn rescan_child(&self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let child = self.child();
+            if (*child).chgParam.is_null() {
+                ffi::ExecReScan(child);
+            }
+        }
+    }
+
     /// True if `planstate` is a node of this kind.
     ///
     /// # Safety

@@ -17,7 +17,7 @@ use crate::columnar::settings;
 use crate::custom::{self, Node, State};
 use crate::error::{Error, Result};
 use crate::guc;
-use crate::pg::ffi::{self, raw};
+use crate::pg::ffi;
 use crate::pg::guard::boundary;
 use crate::pg::{list, node, slot};
 
@@ -210,13 +210,8 @@ impl Node for ChunkGuard {
     unsafe fn next(state: &mut State<Self>) -> *mut pg_sys::TupleTableSlot {
         // SAFETY: ExecProcNode of the child, unguarded; plain values only on this frame.
         unsafe {
-            let child = state.scan.ss.ps.lefttree;
-            if !(*child).chgParam.is_null() {
-                raw::ExecReScan(child);
-            }
-            let Some(exec) = (*child).ExecProcNode else { return std::ptr::null_mut() };
             loop {
-                let row = exec(child);
+                let row = state.next_of_child();
                 if slot::is_null(row) {
                     if !state.node.direct.is_null() {
                         divert::finish(state);
@@ -239,13 +234,8 @@ impl Node for ChunkGuard {
     }
 
     unsafe fn rescan(state: &mut State<Self>) -> Result<()> {
-        // SAFETY: the executor rescans a child with changed parameters by itself.
-        unsafe {
-            let child = state.child();
-            if (*child).chgParam.is_null() {
-                ffi::ExecReScan(child);
-            }
-        }
+        // SAFETY: called by the executor.
+        unsafe { state.rescan_child() };
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::columnar::dml::unique;
 use crate::custom::{Node, State};
 use crate::error::{Error, Result};
 use crate::hypertable::slice;
-use crate::pg::ffi::{self, raw};
+use crate::pg::ffi;
 use crate::pg::guard::{boundary, guard};
 use crate::pg::relation::{Relation, c_string, optional_string};
 use crate::pg::trigger::Changed;
@@ -221,12 +221,7 @@ impl Node for ChangeRecorder {
     unsafe fn next(state: &mut State<Self>) -> *mut pg_sys::TupleTableSlot {
         // SAFETY: ExecProcNode of the child, unguarded; plain values only on this frame.
         unsafe {
-            let child = state.scan.ss.ps.lefttree;
-            if !(*child).chgParam.is_null() {
-                raw::ExecReScan(child);
-            }
-            let Some(exec) = (*child).ExecProcNode else { return std::ptr::null_mut() };
-            let row = exec(child);
+            let row = state.next_of_child();
             if slot::is_null(row) {
                 cold_finish(state);
                 return row;
@@ -256,13 +251,8 @@ impl Node for ChangeRecorder {
     }
 
     unsafe fn rescan(state: &mut State<Self>) -> Result<()> {
-        // SAFETY: the executor rescans a child with changed parameters by itself.
-        unsafe {
-            let child = state.child();
-            if (*child).chgParam.is_null() {
-                ffi::ExecReScan(child);
-            }
-        }
+        // SAFETY: called by the executor.
+        unsafe { state.rescan_child() };
         Ok(())
     }
 

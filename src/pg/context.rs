@@ -99,6 +99,29 @@ pub fn as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Runs `f` while names without a schema mean those of pg_catalog, so that nothing of a user's can take a name's place.
+pub fn with_catalog_path<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: the level ends here, or with the (sub)transaction.
+    let level = unsafe {
+        let level = ffi::NewGUCNestLevel();
+        ffi::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        level
+    };
+    let result = f();
+    // SAFETY: as above.
+    unsafe { ffi::AtEOXact_GUC(true, level) };
+    result
+}
+
 /// The role whose privileges count now.
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a variable.

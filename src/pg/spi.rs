@@ -2,8 +2,8 @@
 
 use pgrx::pg_sys;
 
-use super::ffi;
 use super::relation::{c_string, optional_string};
+use super::{context, ffi};
 use crate::error::{Error, Result};
 
 /// Runs one or more statements with the current role's privileges.
@@ -30,23 +30,11 @@ fn run(sql: &str) -> Result<(Vec<Vec<Option<String>>>, u64)> {
         if ffi::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(Error::internal("could not connect to SPI"));
         }
-        let level = ffi::NewGUCNestLevel();
-        ffi::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-        let code = ffi::SPI_execute(text.as_ptr(), false, 0);
+        let code = context::with_catalog_path(|| ffi::SPI_execute(text.as_ptr(), false, 0));
         if code < 0 {
             ffi::SPI_finish();
             return Err(Error::internal(format!("SPI_execute returned {code}")));
         }
-        ffi::AtEOXact_GUC(true, level);
         let count = pg_sys::SPI_processed;
         let rows = if pg_sys::SPI_tuptable.is_null() { Vec::new() } else { read_table(pg_sys::SPI_tuptable) };
         ffi::SPI_finish();

@@ -72,19 +72,7 @@ fn cached(key: Key) -> *mut pg_sys::Node {
 fn parse((sql, types): &Key) -> *mut pg_sys::Node {
     let text = c_string(&format!("SELECT {sql}"));
     // SAFETY: the parser gives one RawStmt with a SELECT of one expression, as the text is; the hook reads the types that outlive it.
-    // The settings end here, or with the (sub)transaction.
-    unsafe {
-        let level = ffi::NewGUCNestLevel();
-        ffi::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+    context::with_catalog_path(|| unsafe {
         let statements = list::pointers::<pg_sys::RawStmt>(ffi::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT));
         let targets = list::pointers::<pg_sys::ResTarget>((*(*statements[0]).stmt.cast::<pg_sys::SelectStmt>()).targetList);
         let state = ffi::make_parsestate(std::ptr::null_mut());
@@ -94,9 +82,8 @@ fn parse((sql, types): &Key) -> *mut pg_sys::Node {
         let tree = ffi::transformExpr(state, (*targets[0]).val, pg_sys::ParseExprKind::EXPR_KIND_SELECT_TARGET);
         ffi::assign_expr_collations(state, tree);
         ffi::free_parsestate(state);
-        ffi::AtEOXact_GUC(true, level);
         tree
-    }
+    })
 }
 
 #[pgrx::pg_guard]

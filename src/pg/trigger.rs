@@ -75,6 +75,15 @@ pub fn calls(relation: &Relation, function: pg_sys::Oid) -> bool {
     }
 }
 
+/// What a trigger is called with; None if the function is called by anything else.
+fn data_of<'a>(args: Args) -> Option<&'a pg_sys::TriggerData> {
+    // SAFETY: the tag says that the context is a TriggerData, which outlives the call.
+    unsafe {
+        let context = (*args.fcinfo()).context;
+        (node::tag(context) == pg_sys::NodeTag::T_TriggerData).then(|| &*context.cast::<pg_sys::TriggerData>())
+    }
+}
+
 /// A row that is about to be inserted or updated, as a BEFORE trigger sees it.
 #[derive(Clone, Copy)]
 pub struct Change {
@@ -91,29 +100,22 @@ pub struct Change {
 impl Change {
     /// The row for which a BEFORE INSERT OR UPDATE trigger FOR EACH ROW is called; None if the call is any other.
     pub fn of(args: Args) -> Option<Self> {
-        // SAFETY: the context of a trigger's call is a TriggerData, whose relation is open while the trigger runs.
-        unsafe {
-            let context = (*args.fcinfo()).context;
-            if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
-                return None;
+        let data = data_of(args)?;
+        if data.tg_event & (pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_ROW)
+            != pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_ROW
+        {
+            return None;
+        }
+        let relation = data.tg_relation;
+        match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => {
+                Some(Self { relation, new: data.tg_trigslot, old: None, result: pg_sys::Datum::from(data.tg_trigtuple) })
             }
-            let data = &*context.cast::<pg_sys::TriggerData>();
-            if data.tg_event & (pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_ROW)
-                != pg_sys::TRIGGER_EVENT_BEFORE | pg_sys::TRIGGER_EVENT_ROW
-            {
-                return None;
+            pg_sys::TRIGGER_EVENT_UPDATE => {
+                let (new, old) = (data.tg_newslot, Some(data.tg_trigslot));
+                Some(Self { relation, new, old, result: pg_sys::Datum::from(data.tg_newtuple) })
             }
-            let relation = data.tg_relation;
-            match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-                pg_sys::TRIGGER_EVENT_INSERT => {
-                    Some(Self { relation, new: data.tg_trigslot, old: None, result: pg_sys::Datum::from(data.tg_trigtuple) })
-                }
-                pg_sys::TRIGGER_EVENT_UPDATE => {
-                    let (new, old) = (data.tg_newslot, Some(data.tg_trigslot));
-                    Some(Self { relation, new, old, result: pg_sys::Datum::from(data.tg_newtuple) })
-                }
-                _ => None,
-            }
+            _ => None,
         }
     }
 }
@@ -131,11 +133,7 @@ impl Changed {
     pub fn of(args: Args) -> Option<Self> {
         // SAFETY: the context of a trigger's call is a TriggerData, whose relation is open while the trigger runs.
         unsafe {
-            let context = (*args.fcinfo()).context;
-            if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
-                return None;
-            }
-            let data = &*context.cast::<pg_sys::TriggerData>();
+            let data = data_of(args)?;
             let rows = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
                 _ if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 => [None, None],
                 pg_sys::TRIGGER_EVENT_UPDATE => [Some(data.tg_trigslot), Some(data.tg_newslot)],
@@ -162,11 +160,7 @@ impl NewRow {
     pub fn of(args: Args) -> Option<Self> {
         // SAFETY: the context of a trigger's call is a TriggerData, whose relation is open while the trigger runs.
         unsafe {
-            let context = (*args.fcinfo()).context;
-            if node::tag(context) != pg_sys::NodeTag::T_TriggerData {
-                return None;
-            }
-            let data = &*context.cast::<pg_sys::TriggerData>();
+            let data = data_of(args)?;
             let kind = pg_sys::TRIGGER_EVENT_TIMINGMASK | pg_sys::TRIGGER_EVENT_ROW | pg_sys::TRIGGER_EVENT_OPMASK;
             let relation = data.tg_relation;
             (data.tg_event & kind == BEFORE_INSERT_ROW).then(|| Self { relid: (*relation).rd_id, relation, slot: data.tg_trigslot })

@@ -39,3 +39,18 @@ def db(server, database):
     """A connection (psycopg, autocommit) to a fresh database with the extension."""
     with server.connect(database) as connection:
         yield connection
+
+
+@pytest.fixture
+def filled(server, database, request):
+    """The name of a fresh database in which the test module's FIXTURE was run."""
+    server.psql(request.module.FIXTURE, database)
+    return database
+
+
+@pytest.fixture
+def target(server):
+    """The name of a database for a dump to be restored into, without the extension."""
+    name = server.create_database("copy of the dump", extension=False)
+    yield name
+    server.psql(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -38,19 +38,6 @@ KEPT = "SELECT storage, low, high FROM _timescaledb_config.continuous_agg_range 
 PARTS = "SELECT classid::regclass, objid::regclass, refobjid::regclass, deptype FROM pg_depend WHERE deptype = 'i' AND objid <> refobjid AND objid IN (SELECT unnest(ARRAY[storage, partial_view])::oid FROM _timescaledb_config.continuous_agg) ORDER BY 2::text"
 
 
-@pytest.fixture
-def filled(server, database):
-    server.psql(FIXTURE, database)
-    return database
-
-
-@pytest.fixture
-def target(server):
-    name = server.create_database("copy of aggregates", extension=False)
-    yield name
-    server.psql(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
 def rows(server, database):
     return {view: server.psql(f"SELECT * FROM {view} ORDER BY {order}", database) for view, order in VIEWS.items()}
 

@@ -26,18 +26,10 @@ STATE = "SELECT relid, batches, compressed, columns, segmentby, orderby, row_cou
 
 
 @pytest.fixture
-def filled(server, database):
-    server.psql(FIXTURE, database)
-    return database
-
-
-@pytest.fixture
-def target(server):
-    name = server.create_database("copy of columns", extension=False)
+def target(target, server):
     # OIDs of types that users make differ from those of the original.
-    server.psql("CREATE TYPE other AS ENUM ('a', 'b', 'c', 'd', 'e')", name)
-    yield name
-    server.psql(f'DROP DATABASE "{name}" WITH (FORCE)')
+    server.psql("CREATE TYPE other AS ENUM ('a', 'b', 'c', 'd', 'e')", target)
+    return target
 
 
 def assert_same_and_alive(server, original, copy):

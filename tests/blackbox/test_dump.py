@@ -55,19 +55,6 @@ INSERT INTO fresh VALUES (now());
 """
 
 
-@pytest.fixture
-def filled(server, database):
-    server.psql(FIXTURE, database)
-    return database
-
-
-@pytest.fixture
-def target(server):
-    name = server.create_database("copy of the dump", extension=False)
-    yield name
-    server.psql(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
 def assert_same_and_alive(server, original, copy):
     assert server.psql(STATE, copy) == server.psql(STATE, original)
     assert_nothing_half_made(server, copy)
