@@ -2,7 +2,10 @@
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
+use crate::catalog::cache;
 use crate::change::{kept, place};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::relation::relation_name;
 use crate::pg::{ffi, list};
 
 /// # Safety
@@ -19,7 +22,7 @@ unsafe fn resolve(relation: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
 ///
 /// # Safety
 /// A statement of the parser's.
-pub unsafe fn before_alter(statement: *mut pg_sys::AlterTableStmt) -> Vec<pg_sys::Oid> {
+pub unsafe fn before_alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Vec<pg_sys::Oid>> {
     let mut attached = Vec::new();
     // SAFETY: the definition of these commands is a PartitionCmd.
     unsafe {
@@ -30,13 +33,23 @@ pub unsafe fn before_alter(statement: *mut pg_sys::AlterTableStmt) -> Vec<pg_sys
             }
             let Some(relid) = resolve((*(*command).def.cast::<pg_sys::PartitionCmd>()).name) else { continue };
             if kind == Kind::AT_AttachPartition {
+                refuse_hypertable(relid)?;
                 attached.push(relid);
             } else {
                 kept::before_drop(relid);
             }
         }
     }
-    attached
+    Ok(attached)
+}
+
+fn refuse_hypertable(relid: pg_sys::Oid) -> Result<()> {
+    if cache::find(relid).is_none() {
+        return Ok(());
+    }
+    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot attach hypertable \"{}\" as a partition", relation_name(relid)))
+        .detail("Rows that come through another table would find no chunk, and continuous aggregates would not learn of them.")
+        .hint("Insert into the hypertable itself, or read several of them through a view with UNION ALL."))
 }
 
 /// Rows came with tables that were attached.

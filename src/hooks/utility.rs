@@ -140,7 +140,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                     return Ok(());
                 }
                 let watch = Watch::before_alter(statement.cast())?;
-                let moved = partitions::before_alter(statement.cast());
+                let moved = partitions::before_alter(statement.cast())?;
                 ddl::alter_table(statement.cast(), || index_rights::alter_table(call.as_indexing(), forward))?;
                 partitions::after_alter(&moved);
                 return watch.map_or(Ok(()), |watch| watch.after());

@@ -176,11 +176,33 @@ class Server:
     def wait_for_replay(self, replica, timeout=60):
         """Waits until REPLICA shows all that this server has committed."""
         target = self.psql("SELECT pg_current_wal_insert_lsn()")
+        replica.wait_for(f"SELECT pg_last_wal_replay_lsn() >= '{target}'", timeout)
+
+    def wait_for(self, condition, timeout=60):
+        """Waits until the query CONDITION answers true."""
         deadline = time.monotonic() + timeout
-        while replica.psql(f"SELECT pg_last_wal_replay_lsn() >= '{target}'") != "t":
+        while not self._holds(condition):
             if time.monotonic() > deadline:
-                raise ServerError(f"the replica did not reach {target} within {timeout} s")
+                raise ServerError(f"not true within {timeout} s: {condition}")
             time.sleep(0.02)
+
+    def _holds(self, condition):
+        try:
+            return self.psql(condition) == "t"
+        except ServerError as error:  # what a replica replays may cancel any statement of its own
+            if "conflict with recovery" in str(error):
+                return False
+            raise
+
+    @contextlib.contextmanager
+    def replay_paused(self):
+        """Replays nothing meanwhile: what the primary vacuums or prunes can then cancel no statement of this replica."""
+        self.psql("SELECT pg_wal_replay_pause()")
+        try:
+            self.wait_for("SELECT pg_get_wal_replay_pause_state() = 'paused'")
+            yield
+        finally:
+            self.psql("SELECT pg_wal_replay_resume()")
 
     # --- what runs ----------------------------------------------------------------------------------------------------
 

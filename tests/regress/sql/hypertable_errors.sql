@@ -126,3 +126,8 @@ RESET ROLE;
 SELECT count(*) FROM ht;
 REVOKE ALL ON ht FROM regress_nobody;
 DROP ROLE regress_nobody;
+
+-- Nobody would make chunks for rows that come through another table.
+CREATE TABLE above (time timestamptz NOT NULL, device int) PARTITION BY LIST (device);
+SELECT try($$ALTER TABLE above ATTACH PARTITION ht DEFAULT$$);
+DROP TABLE above;
