@@ -122,8 +122,12 @@ unsafe fn dispatch(call: Call) -> Result<()> {
         match tag {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
             pg_sys::NodeTag::T_CreateTableAsStmt => {
-                if !continuous_agg::create(statement.cast(), call.context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL)? {
+                let is_top_level = call.context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
+                if !continuous_agg::create(statement.cast(), is_top_level)? {
                     forward();
+                } else if !is_top_level {
+                    // The server programming interface wants to hear how many rows were stored. To a client PostgreSQL names the statement.
+                    complete(call, pg_sys::CommandTag::CMDTAG_SELECT, 0);
                 }
             }
             pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
@@ -243,6 +247,13 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
     ) || subscription::concerns(tag)
 }
 
+unsafe fn complete(call: Call, tag: pg_sys::CommandTag::Type, rows: u64) {
+    // SAFETY: PostgreSQL's own argument, or NULL.
+    if let Some(completion) = unsafe { call.completion.as_mut() } {
+        (completion.commandTag, completion.nprocessed) = (tag, rows);
+    }
+}
+
 unsafe fn process_copy(call: Call) -> Result<()> {
     // SAFETY: the tag says that it is a CopyStmt.
     unsafe {
@@ -251,10 +262,7 @@ unsafe fn process_copy(call: Call) -> Result<()> {
             if !(*copy).is_from {
                 copy::rewrite_copy_to(copy);
             } else if let Some(rows) = copy::copy_from(copy, call.text)? {
-                if let Some(completion) = call.completion.as_mut() {
-                    completion.commandTag = pg_sys::CommandTag::CMDTAG_COPY;
-                    completion.nprocessed = rows;
-                }
+                complete(call, pg_sys::CommandTag::CMDTAG_COPY, rows);
                 return Ok(());
             }
         }
