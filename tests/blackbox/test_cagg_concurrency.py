@@ -49,7 +49,12 @@ LOST = {"40001", "40P01", "55P03"}
 
 
 def unequal(a, b):
-    return f"SELECT count(*) FROM (({a} EXCEPT ALL {b}) UNION ALL ({b} EXCEPT ALL {a})) AS x"
+    return f"SELECT count(*) FROM ({differences(a, b)}) AS x"
+
+
+def differences(a, b):
+    """The rows that only one of two queries gives, in one snapshot."""
+    return f"SELECT 'first' AS only, x.* FROM ({a} EXCEPT ALL {b}) AS x UNION ALL SELECT 'second', x.* FROM ({b} EXCEPT ALL {a}) AS x"
 
 
 def questions(chance):
@@ -110,10 +115,9 @@ class Crew:
 
 
 def compare(crew, connection, pair, what):
-    found = connection.execute(unequal(*pair)).fetchone()[0]
+    found = connection.execute(differences(*pair)).fetchall()
     if found:
-        rows = [sorted(connection.execute(sql).fetchall()) for sql in pair]
-        crew.wrong.append(f"{what}: {found} rows differ of {pair}\nnow: {[row for row in rows[0] if row not in rows[1]][:5]} {[row for row in rows[1] if row not in rows[0]][:5]}")
+        crew.wrong.append(f"{what}: {len(found)} rows differ of {pair}: {[tuple(map(str, row)) for row in found[:6]]}")
 
 
 def read_statement(crew, connection, chance):
