@@ -437,7 +437,6 @@ postgres! {
     fn fmgr_info_cxt(functionId: Oid, finfo: *mut FmgrInfo, mcxt: MemoryContext);
     fn format_type_be(type_oid: Oid) -> *mut c_char;
     fn format_type_extended(type_oid: Oid, typemod: int32, flags: bits16) -> *mut c_char;
-    fn format_type_with_typemod(type_oid: Oid, typemod: int32) -> *mut c_char;
     fn free_object_addresses(addrs: *mut ObjectAddresses);
     fn free_parsestate(pstate: *mut ParseState);
     fn generateClonedIndexStmt(heapRel: *mut RangeVar, source_idx: Relation, attmap: *const AttrMap, constraintOid: *mut Oid) -> *mut IndexStmt;

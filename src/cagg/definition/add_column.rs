@@ -10,7 +10,9 @@ use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::catalog::continuous_agg_range::{self, Kind};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::expr::Expr;
-use crate::pg::relation::{Relation, name_string, optional_string, qualified_name, quote_identifier, relation_name, type_name_with};
+use crate::pg::relation::{
+    Relation, name_string, optional_string, qualified_name, qualified_type_name_with, quote_identifier, relation_name,
+};
 use crate::pg::{ffi, guard, list, node, query, spi};
 
 fn unsupported(detail: &'static str) -> Error {
@@ -153,7 +155,7 @@ unsafe fn store(
     let columns = unsafe { views::planned(live, &definition.columns, definition.bucket_column) };
     let storage = qualified_name(agg.storage).ok_or_else(|| Error::internal("a continuous aggregate without storage"))?;
     for column in &columns[definition.columns.len()..] {
-        let type_name = type_name_with(column.type_oid, column.typmod);
+        let type_name = qualified_type_name_with(column.type_oid, column.typmod);
         let collation = column.collation_clause();
         let text = format!("ALTER TABLE {storage} ADD COLUMN {} {type_name} {collation}", quote_identifier(&column.name));
         ddl::as_whole(|| spi::execute(&text))?;
