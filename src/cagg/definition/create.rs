@@ -67,7 +67,7 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
             materialized_only: options.materialized_only,
             grain: analysis.bucket.grain(),
         };
-        ddl::tie([agg.storage, agg.partial_view], agg.direct_view, agg.user_view);
+        ddl::tie(agg.partial_view, agg.direct_view, agg.user_view);
         place::keep_writers_out(agg.source);
         continuous_agg::insert(&agg);
         intake::watch_if_subscribed(agg.source)?;
