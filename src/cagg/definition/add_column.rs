@@ -13,7 +13,7 @@ use crate::pg::expr::Expr;
 use crate::pg::relation::{
     Relation, name_string, optional_string, qualified_name, qualified_type_name_with, quote_identifier, relation_name,
 };
-use crate::pg::{ffi, guard, list, node, query, spi};
+use crate::pg::{context, ffi, guard, list, node, query, spi};
 
 fn unsupported(detail: &'static str) -> Error {
     Error::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot add this column to a continuous aggregate")
@@ -40,13 +40,15 @@ pub unsafe fn run(agg: &ContinuousAgg, command: *mut pg_sys::AlterTableCmd) -> R
             }
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message));
         }
+        let owner = view.class().relowner;
         drop(view);
         for relid in [agg.partial_view, agg.storage, agg.direct_view] {
             ffi::LockRelationOid(relid, pg_sys::AccessExclusiveLock as i32);
         }
         let definition = super::load(agg)?;
         let direct = with_output(agg, &name, expression_of(column)?, column.typeName)?;
-        let analysis = analysis::analyze(direct)?;
+        // What the owner may not read could never be refreshed.
+        let analysis = context::as_user(owner, || analysis::analyze(direct))?;
         let live = extend_live(&definition, direct)?;
         store(agg, &definition, &name, live, direct, analysis.source.hypertable.time().type_oid)
     }
