@@ -106,7 +106,7 @@ unsafe fn bucket_of(query: *mut pg_sys::Query, source: &Source) -> Result<(Bucke
             if call != given {
                 query::replace_in_outputs(query, given, call);
             }
-            let Some((bucket, time)) = Bucket::of_definition(call)? else { continue };
+            let Some((bucket, time)) = Bucket::read(call)? else { continue };
             let is_dimension = time.as_column() == Some(Column { relation: source.relation, attribute: source.time_attribute });
             if !is_dimension {
                 return Err(refuse("time_bucket() is not of the time dimension of the hypertable.")

@@ -244,6 +244,8 @@ SELECT count(*) FROM m;
 SELECT day, s FROM of_owner ORDER BY 1 LIMIT 1;
 RESET ROLE;
 ALTER TABLE m ENABLE ROW LEVEL SECURITY;
+-- Should it come about all the same.
+UPDATE pg_class SET relrowsecurity = true WHERE oid = 'm'::regclass;
 CREATE POLICY p ON m FOR SELECT TO regress_routing_reader USING (host = 'h1');
 SET ROLE regress_routing_reader;
 SELECT host, count(*) FROM m GROUP BY 1;
