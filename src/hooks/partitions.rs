@@ -31,12 +31,17 @@ pub unsafe fn before_alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Vec
             if !matches!(kind, Kind::AT_AttachPartition | Kind::AT_DetachPartition) {
                 continue;
             }
-            let Some(relid) = resolve((*(*command).def.cast::<pg_sys::PartitionCmd>()).name) else { continue };
+            let partition = (*command).def.cast::<pg_sys::PartitionCmd>();
+            let Some(relid) = resolve((*partition).name) else { continue };
             if kind == Kind::AT_AttachPartition {
                 refuse_hypertable(relid)?;
                 attached.push(relid);
             } else {
                 kept::before_drop(relid);
+                if (*partition).concurrent {
+                    // Refreshes go on until the first of its transactions is committed: what they materialize meanwhile is not kept.
+                    place::note_table(relid);
+                }
             }
         }
     }

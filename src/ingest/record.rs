@@ -153,10 +153,9 @@ pub unsafe fn add(statement: *mut pg_sys::PlannedStmt, modify: *mut pg_sys::Modi
         let mut whole = !(*modify).fdwDirectModifyPlans.is_null() || (old == 0 && (*modify).operation != CMD_INSERT);
         let new = match (*modify).operation {
             CMD_INSERT => {
-                let attribute = attribute_of(&hypertable, target);
-                let sets_time = list::ints((*modify).onConflictCols).contains(&attribute.into());
-                whole |= (*modify).onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE && sets_time;
-                attribute
+                // A unique index of the chunk's own may lack the time: the row that is there may have any.
+                whole |= (*modify).onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE;
+                attribute_of(&hypertable, target)
             }
             CMD_UPDATE => assigned(modify, &entries, &hypertable),
             CMD_MERGE => {

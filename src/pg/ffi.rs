@@ -45,6 +45,7 @@ postgres! {
     fn ATExecChangeOwner(relationOid: Oid, newOwnerId: Oid, recursing: bool, lockmode: LOCKMODE);
     fn AbortCurrentTransaction();
     fn AbortOutOfAnyTransaction();
+    fn AcceptInvalidationMessages();
     fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
@@ -329,6 +330,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn UpdateChangedParamSet(node: *mut PlanState, newchg: *mut Bitmapset);
+    fn VirtualXactLock(vxid: VirtualTransactionId, wait: bool) -> bool;
     fn WaitForLockers(heaplocktag: LOCKTAG, lockmode: LOCKMODE, progress: bool);
     fn WaitLatch(latch: *mut Latch, wakeEvents: c_int, timeout: c_long, wait_event_info: uint32) -> c_int;
     fn XLogBeginInsert();
