@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use tsc_kernel::axis::Slice;
 use tsc_kernel::ranges::Range;
 
-use super::{Recorder, range};
+use super::Recorder;
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
 use crate::pg::relation::Relation;
@@ -26,7 +27,7 @@ pub fn locate(relid: pg_sys::Oid) -> Option<(Rc<Hypertable>, Option<Range>)> {
         let parent = partition::parent_of(table)?;
         if let Some(hypertable) = cache::find(parent) {
             let slice = context::with_temporary(|| partition::range_bound_of(hypertable.time().axis()?, table));
-            return Some((hypertable, slice.map(range::of_slice)));
+            return Some((hypertable, slice.and_then(Slice::range)));
         }
         table = parent;
     }

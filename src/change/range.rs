@@ -1,6 +1,5 @@
-//! Ranges of positions: rounded, and of slices.
+//! Ranges of positions, rounded.
 
-use tsc_kernel::axis::Slice;
 use tsc_kernel::ranges::Range;
 
 /// A range widened to multiples of `grain` since `origin`. What would lie beyond the axis is unbounded.
@@ -19,11 +18,6 @@ pub fn outward(range: Range, grain: i64, origin: i64) -> Range {
     let low = i64::try_from(floor(range.low)).unwrap_or(i64::MIN);
     let high = i64::try_from(floor(range.high) + grain - 1).unwrap_or(i64::MAX);
     Range { low, high }
-}
-
-/// The positions of a slice.
-pub fn of_slice(slice: Slice) -> Range {
-    Range { low: slice.start.unwrap_or(i64::MIN), high: slice.end.map_or(i64::MAX, |end| end.saturating_sub(1)) }
 }
 
 #[cfg(test)]

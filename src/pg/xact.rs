@@ -68,9 +68,7 @@ unsafe extern "C-unwind" fn on_before_end(event: pg_sys::XactEvent::Type, _argum
     };
     // SAFETY: called by PostgreSQL, with nothing else pending.
     unsafe {
-        guard::boundary(|| {
-            registered(&BEFORE_END).try_for_each(|callback| callback(prepares))
-        });
+        guard::boundary(|| registered(&BEFORE_END).try_for_each(|callback| callback(prepares)));
     }
 }
 
