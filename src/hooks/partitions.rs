@@ -2,10 +2,11 @@
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
-use crate::catalog::cache;
+use crate::catalog::{cache, continuous_agg};
 use crate::change::{kept, place};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::relation_name;
+use crate::pg::relation::{Relation, relation_name};
+use crate::pg::size::is_without_pages;
 use crate::pg::{ffi, list};
 
 /// # Safety
@@ -62,6 +63,17 @@ pub fn after_alter(attached: &[pg_sys::Oid]) {
     attached.iter().for_each(|relid| place::note_table(*relid));
 }
 
+/// True if a dump is being restored into a table: its hypertable's continuous aggregates came with the dump as well, and know its rows.
+/// Indexes come later.
+fn is_being_restored(relid: pg_sys::Oid) -> bool {
+    let Some(hypertable) = place::hypertable_of(relid).filter(|hypertable| hypertable.grain.is_some()) else { return false };
+    if !continuous_agg::of_source(hypertable.relid).iter().all(|agg| agg.is_restored) {
+        return false;
+    }
+    Relation::try_open(relid, pg_sys::RowExclusiveLock)
+        .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
+}
+
 /// Before a COPY into a table that is no hypertable: if it is a part of one, nobody looks at its rows one by one.
 ///
 /// # Safety
@@ -71,6 +83,7 @@ pub unsafe fn before_copy(statement: *mut pg_sys::CopyStmt) {
     unsafe {
         if !(*statement).relation.is_null()
             && let Some(relid) = resolve((*statement).relation)
+            && !is_being_restored(relid)
         {
             place::note_table(relid);
         }

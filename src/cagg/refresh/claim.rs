@@ -12,7 +12,7 @@ use super::window::Options;
 use crate::cagg::bucket::Bucket;
 use crate::cagg::valid::{self, Reader};
 use crate::catalog::cache;
-use crate::catalog::continuous_agg::ContinuousAgg;
+use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::continuous_agg_range::{self, Kind, State};
 use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result};
@@ -106,6 +106,7 @@ pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Option
     if let Some(aggregates) = table::oid("continuous_agg") {
         table::lock_row(aggregates, agg.id);
     }
+    continuous_agg::adopt(agg.source);
     ledger::distribute(agg.source)?;
     let sources = sources(agg);
     let last = sources.iter().map(|source| last_row(*source)).collect::<Result<Vec<_>>>()?.into_iter().flatten().max();
