@@ -584,6 +584,7 @@ postgres! {
     fn numeric_scale(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sqrt(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sub(fcinfo: FunctionCallInfo) -> Datum;
+    fn op_hashjoinable(opno: Oid, inputtype: Oid) -> bool;
     fn op_input_types(opno: Oid, lefttype: *mut Oid, righttype: *mut Oid);
     fn op_strict(opno: Oid) -> bool;
     fn palloc(size: Size) -> *mut c_void;

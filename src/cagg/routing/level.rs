@@ -6,7 +6,7 @@ use pgrx::pg_sys::NodeTag;
 use super::bounds::{Bound, bound_of};
 use super::candidate::Candidate;
 use super::matching::{Matcher, Mode, Refusal};
-use super::subquery;
+use super::subquery::{self, Zoned};
 use crate::catalog::cache;
 use crate::pg::expr::{self, Column, Expr};
 use crate::pg::relation::Relation;
@@ -39,6 +39,7 @@ pub struct Answer {
     /// What the query says of time.
     pub bounds: Vec<Bound>,
     zone: Option<String>,
+    zoned: Vec<Expr>,
 }
 
 /// Whether a query has groups, which is what continuous aggregates have.
@@ -232,7 +233,11 @@ impl Level {
             for (index, subquery) in &self.laterals {
                 laterals.push((*index, matcher.for_lateral(*subquery)?));
             }
-            Ok(Answer { mode, targets, jointree, having, laterals, bounds, zone: matcher.zone })
+            if mode == Mode::Same && !matcher.zoned.is_empty() {
+                // What is computed live is grouped by these, too.
+                return Err("its groups know no time zone".into());
+            }
+            Ok(Answer { mode, targets, jointree, having, laterals, bounds, zone: matcher.zone, zoned: matcher.zoned })
         }
     }
 
@@ -247,7 +252,8 @@ impl Level {
 
     /// Puts the answer into the query. The hypertable's entry stays, for the rights on it to be checked, but nothing refers to it.
     pub fn put(&self, candidate: &Candidate, answer: Answer) -> bool {
-        let Some(entry) = subquery::entry(candidate, &answer.bounds, answer.zone.as_deref()) else { return false };
+        let zoned = Zoned { zone: answer.zone.as_deref(), calls: &answer.zoned, time: self.time };
+        let Some(entry) = subquery::entry(candidate, &answer.bounds, &zoned) else { return false };
         // SAFETY: the query may be scribbled on.
         unsafe {
             let query = &mut *self.query;

@@ -1,0 +1,78 @@
+-- Queries that come close to what a continuous aggregate's groups can answer, and must have the hypertable's answer all the same.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE EXTENSION timescale_compat;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+
+-- Runs a query with rewriting off and on. Says which continuous aggregates it was answered from, whether the rows are the same, floats
+-- within rounding, and how many they are.
+CREATE FUNCTION answer(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+    used text[] := '{}';
+    columns text;
+    lost text;
+    added text;
+BEGIN
+    SET LOCAL timescaledb.enable_cagg_rewrites = on;
+    SET LOCAL timescaledb.cagg_rewrites_debug_info = on;
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF line ~ 'Function Scan on cagg_live' THEN
+            used := used || regexp_replace(line, '.*cagg_live "?(\w+?)(_\d+)?"?$', '\1');
+        END IF;
+    END LOOP;
+    SET LOCAL timescaledb.cagg_rewrites_debug_info = off;
+    EXECUTE 'CREATE TEMP TABLE with_caggs ON COMMIT DROP AS ' || query;
+    SET LOCAL timescaledb.enable_cagg_rewrites = off;
+    EXECUTE 'CREATE TEMP TABLE without ON COMMIT DROP AS ' || query;
+    SELECT string_agg(CASE WHEN atttypid IN ('float8'::regtype, 'float4'::regtype) THEN format('to_char(%I, ''9.99999EEEE'')', attname)
+                           ELSE quote_ident(attname) END, ', ')
+      INTO columns FROM pg_attribute WHERE attrelid = 'without'::regclass AND attnum > 0;
+    EXECUTE format('SELECT string_agg(r::text, '' '') FROM (SELECT %1$s FROM without EXCEPT ALL SELECT %1$s FROM with_caggs LIMIT 3) r',
+        columns) INTO lost;
+    EXECUTE format('SELECT string_agg(r::text, '' '') FROM (SELECT %1$s FROM with_caggs EXCEPT ALL SELECT %1$s FROM without LIMIT 3) r',
+        columns) INTO added;
+    EXECUTE 'SELECT count(*)::text FROM without' INTO line;
+    DROP TABLE without, with_caggs;
+    RETURN CASE WHEN used = '{}' THEN 'raw' ELSE array_to_string(used, ', ') END || ': '
+        || CASE WHEN lost IS NULL AND added IS NULL THEN line || ' rows' ELSE format('DIFFERENT: lost %s, added %s', lost, added) END;
+END $$;
+
+-- Buckets of a time zone, in times when its clocks are not whole buckets ahead of UTC: Caracas was 4 1/2 hours behind until 2016-05-01.
+CREATE TABLE a1 (time timestamptz NOT NULL, d int, v int);
+SELECT create_hypertable('a1', 'time');
+INSERT INTO a1 SELECT TIMESTAMPTZ '2016-04-25' + g * INTERVAL '10 min', g % 2, g FROM generate_series(0, 1999) g;
+CREATE MATERIALIZED VIEW a1c WITH (timescaledb.continuous) AS SELECT time_bucket('1 hour', time) b, d, count(*), sum(v) FROM a1 GROUP BY 1, 2;
+SELECT answer($$SELECT time_bucket('1 day', time, 'America/Caracas') b, count(*) FROM a1 GROUP BY 1$$);
+SELECT answer($$SELECT date_trunc('day', time, 'America/Caracas') b, d, sum(v) FROM a1 WHERE d = 1 GROUP BY 1, 2$$);
+SELECT answer($$SELECT date_trunc('day', time, 'America/Caracas') b, date_trunc('month', time, 'America/Caracas') m, time_bucket('6 hours', time) h, count(*) FROM a1 GROUP BY 1, 2, 3$$);
+SELECT answer($$SELECT d, count(*), count(*) FILTER (WHERE date_trunc('day', time, 'America/Caracas') = '2016-04-28 04:30+00') one FROM a1 GROUP BY 1$$);
+SELECT answer($$SELECT d, count(*) FROM a1 WHERE date_trunc('day', time, 'America/Caracas') >= '2016-04-27 04:30+00' GROUP BY 1$$);
+-- Groups that would be the same, but for what a condition asks of the zone's buckets.
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM a1 WHERE date_trunc('hour', time, 'America/Caracas') >= '2016-04-27 04:30+00' GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 hour', time, 'America/Caracas') b, d, count(*) FROM a1 GROUP BY 1, 2$$);
+-- An hour of clocks that is there twice is one bucket.
+SELECT answer($$SELECT time_bucket('1 hour', time, 'Europe/Berlin') b, d, count(*) FROM a1 GROUP BY 1, 2$$);
+SELECT answer($$SELECT s.b, s.n, e.n AS e FROM (SELECT time_bucket('1 day', time, 'America/Caracas') b, count(*) n FROM a1 GROUP BY 1) s
+                LEFT JOIN LATERAL (SELECT count(*) n FROM a1 WHERE time < s.b) e ON true$$);
+SET timezone = 'America/Caracas';
+SELECT answer($$SELECT date_trunc('day', time) b, count(*) FROM a1 GROUP BY 1$$);
+SET timezone = 'UTC';
+-- What a refresh computes from the finer one is stored.
+CREATE MATERIALIZED VIEW a1z WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', time, 'America/Caracas') b, count(*) FROM a1 GROUP BY 1;
+SELECT count(*) FROM (SELECT * FROM a1z EXCEPT ALL SELECT time_bucket('1 day', time, 'America/Caracas'), count(*) FROM a1 GROUP BY 1) x;
+DROP MATERIALIZED VIEW a1z;
+-- A plan that was made for another zone.
+SET timescaledb.enable_cagg_rewrites = on;
+SET plan_cache_mode = force_generic_plan;
+PREPARE days AS SELECT date_trunc('day', time) b, count(*) FROM a1 GROUP BY 1;
+CREATE TEMP TABLE of_utc AS EXECUTE days;
+SET timezone = 'Asia/Kolkata';
+CREATE TEMP TABLE kept_plan AS EXECUTE days;
+SET timescaledb.enable_cagg_rewrites = off;
+SELECT count(*) FROM (SELECT * FROM kept_plan EXCEPT ALL SELECT date_trunc('day', time), count(*) FROM a1 GROUP BY 1) x;
+SET timezone = 'UTC';
+DEALLOCATE days;
+RESET plan_cache_mode;
+DROP TABLE a1 CASCADE;
