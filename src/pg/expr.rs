@@ -80,6 +80,18 @@ impl Expr {
         unsafe { ffi::exprType(self.0) }
     }
 
+    /// The collation of its value; 0 if its type has none.
+    pub fn collation(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprCollation(self.0) }
+    }
+
+    /// The collation that it goes by itself; 0 if it needs none.
+    pub fn input_collation(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprInputCollation(self.0) }
+    }
+
     /// A deep copy.
     #[must_use]
     pub fn copy(self) -> Self {

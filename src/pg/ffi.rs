@@ -422,6 +422,7 @@ postgres! {
     fn execCurrentOf(cexpr: *mut CurrentOfExpr, econtext: *mut ExprContext, table_oid: Oid, current_tid: ItemPointer) -> bool;
     fn execute_attr_map_slot(attrMap: *mut AttrMap, in_slot: *mut TupleTableSlot, out_slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn exprCollation(expr: *const Node) -> Oid;
+    fn exprInputCollation(expr: *const Node) -> Oid;
     fn exprType(expr: *const Node) -> Oid;
     fn exprTypmod(expr: *const Node) -> int32;
     fn expression_planner(expr: *mut Expr) -> *mut Expr;

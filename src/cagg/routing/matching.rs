@@ -241,7 +241,10 @@ impl<'a> Matcher<'a> {
             .iter()
             .map(|argument| {
                 let own = expr::lowered(*argument, self.depth)?;
-                (own.as_column()?.relation == self.source).then(|| self.grouping_column(own)).flatten()
+                let index = (own.as_column()?.relation == self.source).then(|| self.grouping_column(own)).flatten()?;
+                // Values that one collation finds equal may differ by another one.
+                let column = self.exprs[index];
+                (is_identity(column) || column.collation() == expr.input_collation()).then_some(index)
             })
             .collect();
         if columns.iter().all(Option::is_none) || !expr::is_in_default_order(operator, arguments[0]) {

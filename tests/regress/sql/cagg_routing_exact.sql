@@ -76,3 +76,24 @@ SET timezone = 'UTC';
 DEALLOCATE days;
 RESET plan_cache_mode;
 DROP TABLE a1 CASCADE;
+
+-- Texts that a collation finds equal: another one may not.
+CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE c (time timestamptz NOT NULL, t text COLLATE no_case NOT NULL, u text NOT NULL, w text COLLATE "C" NOT NULL);
+SELECT create_hypertable('c', 'time');
+INSERT INTO c SELECT TIMESTAMPTZ '2026-01-01' + g * INTERVAL '10 min', (ARRAY['a', 'A', 'b'])[g % 3 + 1], (ARRAY['a', 'A', 'b'])[g % 3 + 1], 'a' FROM generate_series(0, 499) g;
+CREATE MATERIALIZED VIEW cc WITH (timescaledb.continuous) AS SELECT time_bucket('1 hour', time) b, t, u, w, count(*) FROM c GROUP BY 1, 2, 3, 4;
+CREATE MATERIALIZED VIEW ct WITH (timescaledb.continuous) AS SELECT time_bucket('1 hour', time) b, t, count(*) FROM c GROUP BY 1, 2;
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE t = 'a' GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE t IN ('a', 'x') AND t >= 'A' GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE t = 'a' COLLATE "C" GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, t, count(*) FROM c WHERE t = 'a' COLLATE "C" GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE t IN ('a' COLLATE "C", 'x') GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE t > 'A' COLLATE "C" GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FILTER (WHERE t = 'a' COLLATE "C") FROM c GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c JOIN (VALUES ('a'), ('b')) x(x) ON x.x COLLATE "C" = t GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE EXISTS (SELECT FROM (VALUES ('a'), ('b')) x(x) WHERE x.x COLLATE "C" = t) GROUP BY 1$$);
+-- Equal by one that tells all bytes apart are the same bytes, for every other one.
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE u = 'a' COLLATE "C" AND w >= 'A' COLLATE no_case AND u >= 'a' COLLATE "POSIX" GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE u = 'A' COLLATE no_case GROUP BY 1$$);
+DROP TABLE c CASCADE;
