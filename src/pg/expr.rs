@@ -274,6 +274,23 @@ pub fn junction(is_and: bool, parts: &[Expr]) -> Expr {
     Expr(unsafe { ffi::makeBoolExpr(operation, list::from_pointers(parts.iter().map(|part| part.0)), -1) }.cast())
 }
 
+/// A condition that is looked at only where another one is true, and is false elsewhere.
+pub fn guarded(guard: Expr, condition: Expr) -> Expr {
+    let (choice, arm): (*mut pg_sys::CaseExpr, *mut pg_sys::CaseWhen) =
+        (node::make_node(NodeTag::T_CaseExpr), node::make_node(NodeTag::T_CaseWhen));
+    // SAFETY: fresh nodes.
+    unsafe {
+        (*arm).expr = guard.as_ptr();
+        (*arm).result = condition.as_ptr();
+        (*arm).location = -1;
+        (*choice).casetype = pg_sys::BOOLOID;
+        (*choice).args = list::from_pointers([arm]);
+        (*choice).defresult = ffi::makeBoolConst(false, false).cast();
+        (*choice).location = -1;
+    }
+    Expr(choice.cast())
+}
+
 /// Folds what is constant, parameters of known value included.
 pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
     let global: *mut pg_sys::PlannerGlobal = node::make_node(NodeTag::T_PlannerGlobal);

@@ -224,11 +224,14 @@ impl Level {
             let own = candidate.conditions(self.source);
             let mut conditions =
                 Conditions { level: self, candidate, target, own: own.iter().map(|own| (*own, false)).collect(), bounds: Vec::new() };
-            let jointree = conditions.of_tree(self.jointree.cast(), true, &mut matcher)?.cast();
+            let jointree: *mut pg_sys::FromExpr = conditions.of_tree(self.jointree.cast(), true, &mut matcher)?.cast();
             if conditions.own.iter().any(|(_, met)| !met) {
                 return Err("it holds only some of the rows, by a condition that the query does not have".into());
             }
             let bounds = conditions.bounds;
+            if mode == Mode::Same && having.is_some() && ffi::contain_subplans((*jointree).quals) {
+                return Err("WHERE asks a subquery before HAVING is asked".into());
+            }
             let mut laterals = Vec::new();
             for (index, subquery) in &self.laterals {
                 laterals.push((*index, matcher.for_lateral(*subquery)?));
@@ -267,9 +270,7 @@ impl Level {
             forget_joined_columns(self.query, self.source);
             if answer.mode == Mode::Same {
                 let tree = &mut *query.jointree;
-                let quals: Vec<Expr> =
-                    [tree.quals, query.havingQual].into_iter().filter(|qual| !qual.is_null()).map(|qual| Expr::new(qual)).collect();
-                tree.quals = if quals.is_empty() { std::ptr::null_mut() } else { expr::junction(true, &quals).as_ptr() };
+                tree.quals = where_and_having(tree.quals, query.havingQual);
                 query.havingQual = std::ptr::null_mut();
                 query.groupClause = std::ptr::null_mut();
                 query.groupDistinct = false;
@@ -278,6 +279,23 @@ impl Level {
         }
         true
     }
+}
+
+/// The condition of groups that are read rather than made. HAVING is asked of groups whose rows WHERE let pass, and may fail for others;
+/// of conditions that are merely AND-ed PostgreSQL chooses the order.
+///
+/// # Safety
+/// Boolean expressions, or NULL; the first has no subqueries if there are both.
+unsafe fn where_and_having(quals: *mut pg_sys::Node, having: *mut pg_sys::Node) -> *mut pg_sys::Node {
+    if quals.is_null() || having.is_null() {
+        return if quals.is_null() { having } else { quals };
+    }
+    // SAFETY: the caller's promise.
+    let (quals, having) = unsafe { (Expr::new(quals), Expr::new(having)) };
+    // Plainly, too, for what can be done with a plain condition.
+    let mut all = quals.conjuncts();
+    all.push(expr::guarded(quals.copy(), having));
+    expr::junction(true, &all).as_ptr()
 }
 
 /// What joins call columns of a relation that is not there any more is not asked again: all expressions were said without them.

@@ -97,3 +97,22 @@ SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE EXIST
 SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE u = 'a' COLLATE "C" AND w >= 'A' COLLATE no_case AND u >= 'a' COLLATE "POSIX" GROUP BY 1$$);
 SELECT answer($$SELECT time_bucket('1 day', time) b, count(*) FROM c WHERE u = 'A' COLLATE no_case GROUP BY 1$$);
 DROP TABLE c CASCADE;
+
+-- HAVING is asked of groups that WHERE let pass.
+CREATE TABLE h (time timestamptz NOT NULL, d int, v int);
+SELECT create_hypertable('h', 'time');
+INSERT INTO h SELECT TIMESTAMPTZ '2026-01-01' + g * INTERVAL '10 min', g % 3, g FROM generate_series(0, 499) g;
+CREATE TABLE dim (id int);
+INSERT INTO dim VALUES (1), (2);
+CREATE MATERIALIZED VIEW h1 WITH (timescaledb.continuous) AS SELECT time_bucket('1 hour', time) b, d, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM h GROUP BY 1, 2;
+INSERT INTO h SELECT TIMESTAMPTZ '2026-01-02' + g * INTERVAL '10 min', g % 3, g FROM generate_series(0, 9) g;
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM h WHERE d::text <> '0' GROUP BY 1, 2 HAVING count(*) / d > 0$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM h WHERE d::text <> '0' AND time >= '2026-01-01 12:10' GROUP BY 1, 2 HAVING count(*) / d > 0$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM h WHERE EXISTS (SELECT FROM dim WHERE id = d) GROUP BY 1, 2 HAVING count(*) / d > 0$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM h WHERE d IN (SELECT id FROM dim) GROUP BY 1, 2 HAVING count(*) / d > 0$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, percentile_cont(0.5) WITHIN GROUP (ORDER BY v) p FROM h WHERE d::text <> '0' GROUP BY 1, 2 HAVING count(*) / d > 0 AND d > 1$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) / d x FROM h WHERE d::text <> '0' GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) / d x FROM h WHERE EXISTS (SELECT FROM dim WHERE id = d) GROUP BY 1, 2$$);
+CREATE MATERIALIZED VIEW h2 WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', time) b, d, count(*) FROM h WHERE d::text <> '0' GROUP BY 1, 2 HAVING count(*) / d > 0;
+DROP MATERIALIZED VIEW h2;
