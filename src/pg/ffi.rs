@@ -426,6 +426,7 @@ postgres! {
     fn exprType(expr: *const Node) -> Oid;
     fn exprTypmod(expr: *const Node) -> int32;
     fn expression_planner(expr: *mut Expr) -> *mut Expr;
+    fn expression_returns_set(clause: *mut Node) -> bool;
     fn expression_tree_mutator(node: *mut Node, mutator: TreeMutator, context: *mut c_void) -> *mut Node;
     fn expression_tree_walker(node: *mut Node, walker: TreeWalker, context: *mut c_void) -> bool;
     fn find_all_inheritors(parentrelId: Oid, lockmode: LOCKMODE, numparents: *mut *mut List) -> *mut List;

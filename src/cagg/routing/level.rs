@@ -211,6 +211,9 @@ impl Level {
             for entry in &self.targets {
                 let groups = (**entry).ressortgroupref != 0 && grouping.contains(&(**entry).ressortgroupref);
                 let expr = Expr::new((**entry).expr);
+                if mode == Mode::Same && groups && ffi::expression_returns_set(expr.as_ptr()) {
+                    return Err("it groups by a set-returning function".into());
+                }
                 let said = if groups { matcher.for_grouping(expr)? } else { matcher.for_groups(expr)? };
                 let copy = ffi::flatCopyTargetEntry(*entry);
                 (*copy).expr = said.as_ptr();

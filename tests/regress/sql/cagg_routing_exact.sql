@@ -116,3 +116,11 @@ SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) / d x FROM h W
 CREATE MATERIALIZED VIEW h2 WITH (timescaledb.continuous) AS
 SELECT time_bucket('1 hour', time) b, d, count(*) FROM h WHERE d::text <> '0' GROUP BY 1, 2 HAVING count(*) / d > 0;
 DROP MATERIALIZED VIEW h2;
+
+-- Rows are multiplied before they are grouped, or after.
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, unnest(ARRAY[1, 1]) u, count(*) FROM h GROUP BY 1, 2, 3$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, generate_series(1, d) u, count(*) FROM h GROUP BY 1, 2, 3$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM h GROUP BY 1, 2, unnest(ARRAY[1, 1])$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, unnest(ARRAY[1, 1]) u, count(*) FROM h GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 hour', time) b, d, generate_series(1, count(*)) u FROM h GROUP BY 1, 2 HAVING count(*) > 1$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, unnest(ARRAY[1, 1]) u, count(*) FROM h GROUP BY 1$$);
