@@ -219,6 +219,9 @@ impl Level {
                 (*copy).expr = said.as_ptr();
                 targets.push(copy);
             }
+            if !(*self.query).groupingSets.is_null() && self.confuses(&targets, &grouping) {
+                return Err("two of what it groups by in sets would be the same column".into());
+            }
             let is_group = |index: usize| candidate.is_grouping(index);
             if mode == Mode::Same && (0..matcher.covered.len()).any(|index| is_group(index) && !matcher.covered[index]) {
                 return Err("its groups are finer than those of the query".into());
@@ -245,6 +248,24 @@ impl Level {
             }
             Ok(Answer { mode, targets, jointree, having, laterals, bounds, zone: matcher.zone, zoned: matcher.zoned })
         }
+    }
+
+    /// Whether expressions that the query groups by, which grouping sets must tell apart, become one.
+    ///
+    /// # Safety
+    /// Target entries in the order of the query's.
+    unsafe fn confuses(&self, said: &[*mut pg_sys::TargetEntry], grouping: &[u32]) -> bool {
+        // SAFETY: the caller's promise.
+        let of = |entry: &*mut pg_sys::TargetEntry| unsafe { (Expr::new((**entry).expr), (**entry).ressortgroupref) };
+        let groups: Vec<(Expr, Expr)> = self
+            .targets
+            .iter()
+            .zip(said)
+            .filter(|(raw, _)| grouping.contains(&of(raw).1))
+            .map(|(raw, said)| (of(raw).0, of(said).0))
+            .collect();
+        let alike = |(raw, said): &(Expr, Expr)| groups.iter().any(|(other, other_said)| !raw.equals(*other) && said.equals(*other_said));
+        groups.iter().any(alike)
     }
 
     /// The numbers by which GROUP BY refers to outputs.

@@ -124,3 +124,21 @@ SELECT answer($$SELECT time_bucket('1 hour', time) b, d, count(*) FROM h GROUP B
 SELECT answer($$SELECT time_bucket('1 hour', time) b, d, unnest(ARRAY[1, 1]) u, count(*) FROM h GROUP BY 1, 2$$);
 SELECT answer($$SELECT time_bucket('1 hour', time) b, d, generate_series(1, count(*)) u FROM h GROUP BY 1, 2 HAVING count(*) > 1$$);
 SELECT answer($$SELECT time_bucket('1 day', time) b, unnest(ARRAY[1, 1]) u, count(*) FROM h GROUP BY 1$$);
+
+-- Subqueries below grouping sets: a set puts NULL in place of what it does not group by, expressions and constants too.
+SELECT answer($$SELECT k, count(*), coalesce(k, 'total') FROM (SELECT d, 'x'::text k FROM h) x GROUP BY ROLLUP (d, k)$$);
+SELECT answer($$SELECT d, e, count(*), coalesce(e, -1) FROM (SELECT d, d + 1 AS e, time FROM h) x GROUP BY CUBE (d, e)$$);
+SELECT answer($$SELECT b, count(*), coalesce(b::text, 'total') FROM (SELECT d, time_bucket('1 day', time) b FROM h) x GROUP BY ROLLUP (d, b)$$);
+SELECT answer($$SELECT d, count(*), coalesce(d, -1) FROM (SELECT d, 'x'::text k, time FROM h WHERE d > 0) x GROUP BY ROLLUP (d, time_bucket('1 day', time))$$);
+SELECT answer($$SELECT x.d, count(*) FROM (SELECT d, 'x'::text k FROM h) x GROUP BY x.d, x.k$$);
+SELECT answer($$SELECT k, count(*), coalesce(k, 'total') FROM dim JOIN (SELECT d, 'x'::text k FROM h) x ON id = d GROUP BY ROLLUP (d, k)$$);
+SELECT answer($$SELECT id, count(k) c, count(*) FROM dim LEFT JOIN (SELECT d, 'x'::text k FROM h) x ON id = d + 1 GROUP BY 1$$);
+-- Two names of one bucket are two things to grouping sets.
+CREATE TABLE g (time timestamp NOT NULL, d int);
+SELECT create_hypertable('g', 'time');
+INSERT INTO g SELECT TIMESTAMP '2026-01-01' + g * INTERVAL '10 min', g % 3 FROM generate_series(0, 499) g;
+CREATE MATERIALIZED VIEW g1 WITH (timescaledb.continuous) AS SELECT time_bucket('1 hour', time) b, d, count(*) FROM g GROUP BY 1, 2;
+SELECT answer($$SELECT count(*), coalesce(time_bucket('1 hour', time)::text, 'total') p, coalesce(date_trunc('hour', time)::text, 'total') q
+                FROM g GROUP BY CUBE (time_bucket('1 hour', time), date_trunc('hour', time))$$);
+SELECT answer($$SELECT count(*), coalesce(time_bucket('1 hour', time)::text, 'total') p, coalesce(date_trunc('day', time)::text, 'total') q
+                FROM g GROUP BY CUBE (time_bucket('1 hour', time), date_trunc('day', time))$$);
