@@ -142,3 +142,35 @@ SELECT answer($$SELECT count(*), coalesce(time_bucket('1 hour', time)::text, 'to
                 FROM g GROUP BY CUBE (time_bucket('1 hour', time), date_trunc('hour', time))$$);
 SELECT answer($$SELECT count(*), coalesce(time_bucket('1 hour', time)::text, 'total') p, coalesce(date_trunc('day', time)::text, 'total') q
                 FROM g GROUP BY CUBE (time_bucket('1 hour', time), date_trunc('day', time))$$);
+
+-- Dates and times that the time's type does not have compare with it all the same.
+SELECT answer($$SELECT d, count(*) FROM h WHERE time < date '5000000-01-01' GROUP BY 1$$);
+SELECT answer($$SELECT d, count(*) FROM g WHERE time <= date '5000000-01-01' AND time > date '-infinity' GROUP BY 1$$);
+SELECT answer($$SELECT d, count(*) FROM h WHERE time > date '5000000-01-01' GROUP BY 1$$);
+SELECT answer($$SELECT d, count(*) FROM h WHERE time = date '5000000-01-01' GROUP BY 1$$);
+SELECT answer($$SELECT d, count(*) FROM h WHERE time >= date '2026-01-02' AND time < timestamp '2026-01-03 02:34' GROUP BY 1$$);
+SET timezone = 'Asia/Kolkata';
+SELECT answer($$SELECT d, count(*) FROM h WHERE time >= date '4714-11-24 BC' AND time > timestamp '4714-11-24 00:00 BC' GROUP BY 1$$);
+SELECT answer($$SELECT d, count(*) FROM h WHERE time <= date '4714-11-24 BC' GROUP BY 1$$);
+SET timezone = 'America/Caracas';
+SELECT answer($$SELECT d, count(*) FROM h WHERE time < timestamp '294276-12-31 23:59' GROUP BY 1$$);
+SELECT answer($$SELECT b, n FROM (SELECT time_bucket('1 day', time) b, count(*) n FROM h GROUP BY 1) x WHERE b < date '5000000-01-01' AND b >= date '4714-11-24 BC'$$);
+SET timezone = 'UTC';
+-- Of parameters it is found out when the query runs.
+SET plan_cache_mode = force_generic_plan;
+SET timescaledb.enable_cagg_rewrites = on;
+PREPARE upto(date) AS SELECT count(*) FROM h WHERE time < $1;
+PREPARE since(timestamp) AS SELECT count(*) FROM h WHERE time >= $1;
+EXECUTE upto('2026-01-02');
+EXECUTE upto('5000000-01-01');
+EXECUTE upto('infinity');
+EXECUTE upto('-infinity');
+EXECUTE upto(NULL);
+EXECUTE since('2026-01-02 01:01');
+EXECUTE since('-infinity');
+SET timezone = 'Asia/Kolkata';
+EXECUTE since('4714-11-24 00:00 BC');
+SET timezone = 'UTC';
+SET timescaledb.enable_cagg_rewrites = off;
+DEALLOCATE ALL;
+RESET plan_cache_mode;
