@@ -579,11 +579,14 @@ postgres! {
     fn nocachegetattr(tup: HeapTuple, attnum: c_int, att: TupleDesc) -> Datum;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
     fn numeric_cmp(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_combine(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_deserialize(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_div(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_is_nan(num: Numeric) -> bool;
     fn numeric_mul(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_round(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_scale(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_serialize(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sqrt(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sub(fcinfo: FunctionCallInfo) -> Datum;
     fn op_hashjoinable(opno: Oid, inputtype: Oid) -> bool;

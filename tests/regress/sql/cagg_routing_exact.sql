@@ -174,3 +174,30 @@ SET timezone = 'UTC';
 SET timescaledb.enable_cagg_rewrites = off;
 DEALLOCATE ALL;
 RESET plan_cache_mode;
+
+-- Variances of numeric: their sums of squares may be greater, and finer, than any numeric, the variances themselves not.
+CREATE TABLE nv (time timestamptz NOT NULL, d int, n numeric);
+SELECT create_hypertable('nv', 'time');
+INSERT INTO nv SELECT TIMESTAMPTZ '2026-01-01' + g * INTERVAL '10 min', d,
+       CASE d WHEN 0 THEN g % 7 WHEN 1 THEN 1e70000 + g WHEN 2 THEN 1 + 1e-9000 * g WHEN 3 THEN nullif(g % 3, 1) * 1.50
+              WHEN 4 THEN CASE WHEN g = 77 THEN numeric 'NaN' ELSE -g END WHEN 5 THEN CASE WHEN g = 77 THEN numeric '-Infinity' ELSE g / 8.0 END END
+  FROM generate_series(0, 299) g, generate_series(0, 6) d;
+CREATE MATERIALIZED VIEW nv1 WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', time) b, d, variance(n), stddev_pop(n), stddev(n) FILTER (WHERE n < 100) AS few FROM nv GROUP BY 1, 2;
+SELECT d, count(*), left(max(variance)::text, 20) v, left(max(stddev_pop)::text, 20) s, max(few)::text f FROM nv1 WHERE d <> 2 GROUP BY 1 ORDER BY 1;
+SELECT answer($$SELECT time_bucket('1 day', time) b, d, variance(n)::text v, var_samp(n)::text, var_pop(n)::text vp, stddev(n)::text s, stddev_pop(n)::text sp FROM nv GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 day', time) b, stddev(n) FILTER (WHERE n < 100)::text f FROM nv GROUP BY 1$$);
+SELECT answer($$SELECT variance(n)::text FROM nv WHERE d = 1 AND time < '2026-01-02 13:30'$$);
+SELECT answer($$SELECT variance(n)::text FROM nv WHERE time > '2030-01-01'$$);
+SET force_parallel_mode = on;
+SELECT answer($$SELECT time_bucket('1 day', time) b, d, variance(n)::text v FROM nv GROUP BY 1, 2$$);
+RESET force_parallel_mode;
+-- Coarser ones are computed from finer ones, and give the same once more.
+CREATE MATERIALIZED VIEW nv2 WITH (timescaledb.continuous) AS SELECT time_bucket('4 hours', time) b, d, var_pop(n) FROM nv GROUP BY 1, 2;
+SELECT count(*) FROM (SELECT b, d, var_pop::text FROM nv2 EXCEPT ALL SELECT time_bucket('4 hours', time), d, var_pop(n)::text FROM nv GROUP BY 1, 2) x;
+DROP MATERIALIZED VIEW nv1;
+SELECT answer($$SELECT time_bucket('1 day', time) b, d, variance(n)::text v, stddev(n)::text s FROM nv GROUP BY 1, 2$$);
+-- Bytes that are no such state are refused.
+SELECT _timescaledb_functions.merged_numeric_var_samp(x) FROM (VALUES (NULL::bytea)) v(x);
+SELECT _timescaledb_functions.merged_numeric_var_samp(x) FROM (VALUES ('\x01'::bytea)) v(x);
+SELECT _timescaledb_functions.merged_numeric_var_samp(overlay(m PLACING '\x7f' FROM 10)) FROM (SELECT _timescaledb_functions.numeric_moments(7) m) x;
