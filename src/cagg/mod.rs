@@ -8,5 +8,6 @@ pub mod ddl;
 pub mod definition;
 pub mod parts;
 pub mod refresh;
+pub mod requirements;
 pub mod routing;
 pub mod valid;

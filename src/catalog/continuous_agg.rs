@@ -31,6 +31,11 @@ pub struct ContinuousAgg {
     pub is_restored: bool,
 }
 
+/// True for the table itself.
+pub fn is_catalog(relid: pg_sys::Oid) -> bool {
+    table::oid(TABLE.name) == Some(relid)
+}
+
 fn from_row(row: &Row) -> Option<ContinuousAgg> {
     Some(ContinuousAgg {
         id: row.get(0)?,
@@ -132,6 +137,10 @@ fn tree_of(relid: pg_sys::Oid, lock: u32) -> Vec<pg_sys::Oid> {
 /// Plans of statements on the hypertable or on a chunk of it learn that it has other continuous aggregates.
 fn invalidate_source(source: pg_sys::Oid) {
     cache::forget(source);
+    // SAFETY: a syscache look-up. The command may have dropped the hypertable before storage.
+    if unsafe { ffi::get_rel_relkind(source) } == 0 {
+        return;
+    }
     for relid in tree_of(source, pg_sys::NoLock) {
         // SAFETY: a syscache look-up; one that is being dropped needs no message of ours.
         unsafe {

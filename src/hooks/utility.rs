@@ -54,11 +54,7 @@ unsafe extern "C-unwind" fn process(
     let call = Call { statement, text, read_only_tree, context, parameters, environment, receiver, completion };
     // SAFETY: PostgreSQL's own arguments.
     unsafe {
-        boundary(|| {
-            dispatch(call)?;
-            cagg::finish_drops();
-            Ok(())
-        })
+        boundary(|| cagg::follow_drops(|| dispatch(call)));
     }
 }
 

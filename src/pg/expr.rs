@@ -131,6 +131,11 @@ impl Expr {
         (!constant.constisnull).then_some((constant.consttype, constant.constvalue))
     }
 
+    /// True for a constant, NULL or not.
+    pub fn is_const(self) -> bool {
+        self.cast(NodeTag::T_Const).is_some_and(|_: &pg_sys::Const| true)
+    }
+
     /// True for a constant NULL.
     pub fn is_null_const(self) -> bool {
         self.cast(NodeTag::T_Const).is_some_and(|constant: &pg_sys::Const| constant.constisnull)
@@ -303,6 +308,29 @@ pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
     }
 }
 
+/// Whether an expression is made of constants, and of types and functions of PostgreSQL's own: who evaluates it runs no code of a user's.
+pub fn is_plain(expr: Expr) -> bool {
+    let is_own = |oid: pg_sys::Oid| oid.to_u32() < pg_sys::FirstUnpinnedObjectId;
+    if !is_own(expr.type_oid()) {
+        return false;
+    }
+    if let Some((function, args)) = expr.as_call() {
+        return is_own(function) && args.into_iter().all(is_plain);
+    }
+    if let Some(operator) = expr.cast::<pg_sys::OpExpr>(NodeTag::T_OpExpr) {
+        return is_own(operator.opno) && expr.elements(operator.args).into_iter().all(is_plain);
+    }
+    if let Some(relabel) = expr.cast::<pg_sys::RelabelType>(NodeTag::T_RelabelType) {
+        return is_plain(Expr(relabel.arg.cast()));
+    }
+    expr.is_const()
+}
+
+/// An argument of a call without the name that it was given by.
+pub fn unnamed(argument: Expr) -> Expr {
+    argument.cast(NodeTag::T_NamedArgExpr).map_or(argument, |named: &pg_sys::NamedArgExpr| Expr(named.arg.cast()))
+}
+
 /// What is likely to come out, to plan by: stable functions are called, too.
 pub fn estimate(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
     let global: *mut pg_sys::PlannerGlobal = node::make_node(NodeTag::T_PlannerGlobal);
@@ -371,7 +399,7 @@ pub fn is_in_default_order(operator: pg_sys::Oid, left: Expr) -> bool {
     comparison_of(operator, left.type_oid()).is_some()
 }
 
-/// A copy of a call with `new` in place of the argument `old`.
+/// A copy of a call with `new` in place of the argument `old`, which may be named.
 pub fn put(call: Expr, old: Expr, new: Expr) -> Expr {
     let copy = call.copy();
     // SAFETY: a copy, changed in place; a FuncExpr's arguments are nodes.
@@ -379,8 +407,14 @@ pub fn put(call: Expr, old: Expr, new: Expr) -> Expr {
         if node::tag(copy.0) == NodeTag::T_FuncExpr {
             let function = &mut *copy.0.cast::<pg_sys::FuncExpr>();
             let arguments = list::pointers::<pg_sys::Node>(function.args);
-            function.args =
-                list::from_pointers(arguments.into_iter().map(|argument| if Expr(argument).equals(old) { new.copy().0 } else { argument }));
+            function.args = list::from_pointers(arguments.into_iter().map(|argument| match node::tag(argument) {
+                _ if Expr(argument).equals(old) => new.copy().0,
+                NodeTag::T_NamedArgExpr if unnamed(Expr(argument)).equals(old) => {
+                    (*argument.cast::<pg_sys::NamedArgExpr>()).arg = new.copy().as_ptr();
+                    argument
+                }
+                _ => argument,
+            }));
         }
     }
     copy

@@ -337,6 +337,7 @@ postgres! {
     fn XLogInsert(rmid: RmgrId, info: uint8) -> XLogRecPtr;
     fn XLogRegisterData(data: *mut c_char, len: c_int);
     fn XactLockTableWait(xid: TransactionId, rel: Relation, ctid: ItemPointer, oper: XLTW_Oper::Type);
+    fn aclcheck_error_type(aclerr: AclResult::Type, typeOid: Oid);
     fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
@@ -441,7 +442,6 @@ postgres! {
     fn fmgr_info_cxt(functionId: Oid, finfo: *mut FmgrInfo, mcxt: MemoryContext);
     fn format_type_be(type_oid: Oid) -> *mut c_char;
     fn format_type_extended(type_oid: Oid, typemod: int32, flags: bits16) -> *mut c_char;
-    fn format_type_with_typemod(type_oid: Oid, typemod: int32) -> *mut c_char;
     fn free_object_addresses(addrs: *mut ObjectAddresses);
     fn free_parsestate(pstate: *mut ParseState);
     fn generateClonedIndexStmt(heapRel: *mut RangeVar, source_idx: Relation, attmap: *const AttrMap, constraintOid: *mut Oid) -> *mut IndexStmt;
@@ -485,6 +485,7 @@ postgres! {
     fn get_range_subtype(rangeOid: Oid) -> Oid;
     fn get_rel_name(relid: Oid) -> *mut c_char;
     fn get_rel_namespace(relid: Oid) -> Oid;
+    fn get_rel_persistence(relid: Oid) -> c_char;
     fn get_rel_relispartition(relid: Oid) -> bool;
     fn get_rel_relkind(relid: Oid) -> c_char;
     fn get_rel_type_id(relid: Oid) -> Oid;
@@ -622,6 +623,7 @@ postgres! {
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pg_tablespace_aclcheck(spc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_type_aclcheck(type_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_tzset(tzname: *const c_char) -> *mut pg_tz;
     fn pgstat_count_truncate(rel: Relation);
     fn pgstat_fetch_stat_local_beentry(beid: c_int) -> *mut LocalPgBackendStatus;
