@@ -80,6 +80,18 @@ impl Expr {
         unsafe { ffi::exprType(self.0) }
     }
 
+    /// The collation of its value; 0 if its type has none.
+    pub fn collation(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprCollation(self.0) }
+    }
+
+    /// The collation that it goes by itself; 0 if it needs none.
+    pub fn input_collation(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprInputCollation(self.0) }
+    }
+
     /// A deep copy.
     #[must_use]
     pub fn copy(self) -> Self {
@@ -265,6 +277,23 @@ pub fn junction(is_and: bool, parts: &[Expr]) -> Expr {
     let operation = if is_and { pg_sys::BoolExprType::AND_EXPR } else { pg_sys::BoolExprType::OR_EXPR };
     // SAFETY: a list of boolean expressions.
     Expr(unsafe { ffi::makeBoolExpr(operation, list::from_pointers(parts.iter().map(|part| part.0)), -1) }.cast())
+}
+
+/// A condition that is looked at only where another one is true, and is false elsewhere.
+pub fn guarded(guard: Expr, condition: Expr) -> Expr {
+    let (choice, arm): (*mut pg_sys::CaseExpr, *mut pg_sys::CaseWhen) =
+        (node::make_node(NodeTag::T_CaseExpr), node::make_node(NodeTag::T_CaseWhen));
+    // SAFETY: fresh nodes.
+    unsafe {
+        (*arm).expr = guard.as_ptr();
+        (*arm).result = condition.as_ptr();
+        (*arm).location = -1;
+        (*choice).casetype = pg_sys::BOOLOID;
+        (*choice).args = list::from_pointers([arm]);
+        (*choice).defresult = ffi::makeBoolConst(false, false).cast();
+        (*choice).location = -1;
+    }
+    Expr(choice.cast())
 }
 
 /// Folds what is constant, parameters of known value included.

@@ -45,6 +45,7 @@ postgres! {
     fn ATExecChangeOwner(relationOid: Oid, newOwnerId: Oid, recursing: bool, lockmode: LOCKMODE);
     fn AbortCurrentTransaction();
     fn AbortOutOfAnyTransaction();
+    fn AcceptInvalidationMessages();
     fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
@@ -329,6 +330,7 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn UpdateChangedParamSet(node: *mut PlanState, newchg: *mut Bitmapset);
+    fn VirtualXactLock(vxid: VirtualTransactionId, wait: bool) -> bool;
     fn WaitForLockers(heaplocktag: LOCKTAG, lockmode: LOCKMODE, progress: bool);
     fn WaitLatch(latch: *mut Latch, wakeEvents: c_int, timeout: c_long, wait_event_info: uint32) -> c_int;
     fn XLogBeginInsert();
@@ -423,9 +425,11 @@ postgres! {
     fn execCurrentOf(cexpr: *mut CurrentOfExpr, econtext: *mut ExprContext, table_oid: Oid, current_tid: ItemPointer) -> bool;
     fn execute_attr_map_slot(attrMap: *mut AttrMap, in_slot: *mut TupleTableSlot, out_slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn exprCollation(expr: *const Node) -> Oid;
+    fn exprInputCollation(expr: *const Node) -> Oid;
     fn exprType(expr: *const Node) -> Oid;
     fn exprTypmod(expr: *const Node) -> int32;
     fn expression_planner(expr: *mut Expr) -> *mut Expr;
+    fn expression_returns_set(clause: *mut Node) -> bool;
     fn expression_tree_mutator(node: *mut Node, mutator: TreeMutator, context: *mut c_void) -> *mut Node;
     fn expression_tree_walker(node: *mut Node, walker: TreeWalker, context: *mut c_void) -> bool;
     fn find_all_inheritors(parentrelId: Oid, lockmode: LOCKMODE, numparents: *mut *mut List) -> *mut List;
@@ -578,13 +582,17 @@ postgres! {
     fn nocachegetattr(tup: HeapTuple, attnum: c_int, att: TupleDesc) -> Datum;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
     fn numeric_cmp(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_combine(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_deserialize(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_div(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_is_nan(num: Numeric) -> bool;
     fn numeric_mul(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_round(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_scale(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_serialize(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sqrt(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sub(fcinfo: FunctionCallInfo) -> Datum;
+    fn op_hashjoinable(opno: Oid, inputtype: Oid) -> bool;
     fn op_input_types(opno: Oid, lefttype: *mut Oid, righttype: *mut Oid);
     fn op_strict(opno: Oid) -> bool;
     fn palloc(size: Size) -> *mut c_void;

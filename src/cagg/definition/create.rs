@@ -67,6 +67,7 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
             direct_view: direct,
             materialized_only: options.materialized_only,
             grain: analysis.bucket.grain(),
+            is_restored: false,
         };
         ddl::tie(agg.partial_view, agg.direct_view, agg.user_view);
         place::keep_writers_out(agg.source);

@@ -23,6 +23,7 @@ mod grid;
 mod level;
 mod matching;
 mod subquery;
+mod zoned;
 
 thread_local! {
     /// The storage that is being refreshed.
