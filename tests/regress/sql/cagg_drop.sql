@@ -47,6 +47,8 @@ CREATE FUNCTION at_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('test.refuse', true) = 'on' THEN
         RAISE 'not now';
+    ELSIF current_setting('test.refuse', true) = 'slowly' THEN
+        PERFORM pg_sleep(60);
     END IF;
     IF tg_tag = 'DROP SCHEMA' THEN
         BEGIN
@@ -66,6 +68,16 @@ DROP SCHEMA s CASCADE;
 ROLLBACK;
 DROP SCHEMA s CASCADE;
 SELECT * FROM s.v;
+-- Or be what it is cancelled in.
+SET test.refuse = slowly;
+SET statement_timeout = '300ms';
+BEGIN;
+SAVEPOINT p;
+DROP SCHEMA s CASCADE;
+ROLLBACK TO p;
+SELECT * FROM s.v;
+COMMIT;
+RESET statement_timeout;
 RESET test.refuse;
 BEGIN;
 DROP SCHEMA s CASCADE;
