@@ -13,10 +13,12 @@ use pgrx::pg_sys;
 
 use super::definition::{self, views};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
+use crate::change::place;
+use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::guard::on_error;
 use crate::pg::relation::{Relation, name_string, qualified_name, relation_name};
-use crate::pg::{ffi, node, query, table};
+use crate::pg::{acl, ffi, node, query, table};
 
 thread_local! {
     /// The continuous aggregates whose user view is being dropped, by each of the statements that run now: a trigger may run further ones.
@@ -48,6 +50,23 @@ pub fn of_part(relid: pg_sys::Oid) -> Option<ContinuousAgg> {
         b'p' => continuous_agg::of_storage(relid),
         _ => None,
     }
+}
+
+/// The same, also of a part of storage.
+pub fn of_any_part(relid: pg_sys::Oid) -> Option<ContinuousAgg> {
+    of_part(relid).or_else(|| {
+        let storage = place::hypertable_of(relid).filter(|hypertable| hypertable.is_storage)?;
+        of_part(storage.relid)
+    })
+}
+
+/// Refuses what makes a part behave otherwise than it was made to: a rule or a trigger. Plans of whoever reads the hypertable rely on it.
+pub fn refuse_behavior(relid: pg_sys::Oid, what: &str) -> Result<()> {
+    let Some(agg) = of_any_part(relid) else { return Ok(()) };
+    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot create a {what} on \"{}\"", relation_name(relid))).detail(format!(
+        "It is a part of continuous aggregate \"{}\", which shows what its query gives and takes no rows.",
+        relation_name(agg.user_view)
+    )))
 }
 
 /// The storage of the continuous aggregate whose view a relation is; else the relation itself. For functions that take either.
@@ -160,11 +179,14 @@ pub fn set_materialized_only(agg: &ContinuousAgg, materialized_only: bool) -> Re
     Ok(())
 }
 
-/// Refuses to replace the query of one of the views, unless it is the stand-in that a restore put in its place.
-pub fn check_replace(relid: pg_sys::Oid) -> Result<()> {
+/// Refuses to replace the query of one of the views: who reads the hypertable relies on it. But a restore, by who owns the extension,
+/// puts a stand-in in its place, and the query in the place of that.
+pub fn check_replace(relid: pg_sys::Oid, is_stand_in: bool) -> Result<()> {
     match of_part(relid) {
-        Some(agg) if definition::load(&agg).is_ok() => Err(refuse_part(&agg, relid, "replace the query of view")),
-        _ => Ok(()),
+        Some(_) if acl::owns_extension(extension::NAME) && is_stand_in => Ok(()),
+        Some(agg) if acl::owns_extension(extension::NAME) && definition::load(&agg).is_err() => Ok(()),
+        Some(agg) => Err(refuse_part(&agg, relid, "replace the query of view")),
+        None => Ok(()),
     }
 }
 
