@@ -148,8 +148,8 @@ CREATE AGGREGATE longest(text) (sfunc = longer, stype = text);
 CREATE TABLE dim (dev int PRIMARY KEY, label text);
 INSERT INTO dim SELECT g, 'label ' || g % 3 FROM generate_series(1, 4) AS g;
 """
-# Of a column of the parent, by the start of its name.
-OVER = {"c": ("sum({})", "max({})", "avg({})", "min({})"), "o": ("count({})", "count(DISTINCT {})"), "g": ("min({}::text)", "count(DISTINCT {})")}
+# Of a column of the parent, by the start of its name. Of equal numerics any one may be the greatest, and they may have other scales.
+OVER = {"c": ("sum({})", "max({}::float8)", "avg({})", "min({}::float8)"), "o": ("count({})", "count(DISTINCT {})"), "g": ("min({}::text)", "count(DISTINCT {})")}
 
 
 class Definer:

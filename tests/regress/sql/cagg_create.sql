@@ -21,7 +21,7 @@ FROM metrics WHERE value > 0 GROUP BY bucket, device, site HAVING count(*) > 0 O
 \d+ _timescaledb_internal._partial_view_2
 \d+ _timescaledb_internal._direct_view_2
 \d+ hourly
-SELECT * FROM _timescaledb_config.continuous_agg;
+SELECT id, storage, source, user_view, partial_view, direct_view, materialized_only, grain FROM _timescaledb_config.continuous_agg;
 SELECT hypertable_name, view_schema, view_name, materialized_only, compression_enabled, materialization_hypertable_name
 FROM timescaledb_information.continuous_aggregates;
 SELECT * FROM timescaledb_information.hypertables ORDER BY 2;
