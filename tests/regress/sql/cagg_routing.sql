@@ -110,10 +110,10 @@ SET timezone = 'UTC';
 -- Joins, subqueries, CTEs, views, INSERT.
 CREATE TABLE hosts (host text, team text, w float8);
 INSERT INTO hosts VALUES ('h1', 't1', 1), ('h2', 't0', 2), ('h3', 't1', 3), ('h1', 't9', 4);
-SELECT answer($$SELECT team, time_bucket('1 day', time) b, count(*), sum(v), avg(n) FROM m JOIN hosts USING (host) GROUP BY 1, 2$$);
+SELECT answer($$SELECT team, time_bucket('1 day', time) b, count(*), sum(v), stddev(n) FROM m JOIN hosts USING (host) GROUP BY 1, 2$$);
 SELECT answer($$SELECT team, count(*) c, count(m.host) ch, max(w) FROM hosts h JOIN m ON m.host = h.host AND m.time > '2026-01-03 03:03' GROUP BY 1$$);
 SELECT answer($$SELECT team, h.host, count(*) FROM hosts h, m WHERE m.host = h.host AND m.host <> 'h2' GROUP BY 1, 2$$);
-SELECT answer($$SELECT team, count(*), avg(n) FROM m LEFT JOIN hosts USING (host) WHERE time > '2026-01-04 04:04' GROUP BY 1$$);
+SELECT answer($$SELECT team, count(*), stddev(n) FROM m LEFT JOIN hosts USING (host) WHERE time > '2026-01-04 04:04' GROUP BY 1$$);
 SELECT answer($$SELECT host, count(*) FROM m WHERE EXISTS (SELECT FROM hosts h WHERE h.host = m.host AND team = 't1') GROUP BY 1$$);
 SELECT answer($$SELECT m.host, x.c, count(*) FROM m, LATERAL (SELECT count(*) c FROM hosts h WHERE h.host = m.host) x GROUP BY 1, 2$$);
 SELECT answer($$WITH d AS (SELECT time_bucket('1 day', time) b, host, avg(v) a FROM m GROUP BY 1, 2) SELECT b, max(a) FROM d GROUP BY b$$);
