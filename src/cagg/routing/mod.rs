@@ -13,10 +13,11 @@ use self::matching::Refusal;
 use crate::error::{Error, SqlState};
 use crate::guc;
 use crate::pg::relation::relation_name;
-use crate::pg::{ffi, guard, node};
+use crate::pg::{ffi, guard, list, node};
 
 mod bounds;
 pub mod candidate;
+mod columns;
 mod estimate;
 mod flatten;
 mod grid;
@@ -133,7 +134,12 @@ unsafe fn route_level(query: *mut pg_sys::Query, source: usize, parameters: pg_s
             Err(refusal) => refuse(candidate, &refusal),
         }
     }
-    best.is_some_and(|choice| put(&level, &candidates, choice))
+    let done = best.is_some_and(|choice| put(&level, &candidates, choice));
+    if done {
+        // SAFETY: the level was changed just now; what was put into it is the last entry of its range table.
+        unsafe { columns::trim(query, list::cells((*query).rtable).len()) };
+    }
+    done
 }
 
 fn consider<'a>(level: &Level, candidate: &'a Candidate, parameters: pg_sys::ParamListInfo) -> Result<Choice<'a>, Refusal> {
