@@ -45,7 +45,7 @@ pub fn make() {
 }
 
 /// The generation by which changes may be left out; None if nothing may.
-pub(super) fn settled() -> Option<u64> {
+pub fn settled() -> Option<u64> {
     STATE.with(|head, _| (head.unsettled == 0).then_some(head.generation)).flatten()
 }
 

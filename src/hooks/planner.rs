@@ -35,17 +35,18 @@ unsafe extern "C-unwind" fn plan(
         boundary(|| {
             scan::mark(query);
             record::mark(query);
+            let mut is_routed = false;
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 planner::rewrite(query, parameters);
-                if routing::is_enabled() {
-                    routing::route(query, parameters);
-                }
+                is_routed = routing::is_enabled() && routing::route(query, parameters);
                 planner::Session::new()
             });
             let statement = match PREVIOUS {
                 Some(previous) => guard(|| previous(query, text, options, parameters)),
                 None => ffi::standard_planner(query, text, options, parameters),
             };
+            // Whose continuous aggregates were looked at depends on who asks.
+            (*statement).dependsOnRole |= is_routed;
             if !(*statement).resultRelations.is_null() {
                 add_guards(statement);
             }

@@ -61,8 +61,7 @@ unsafe fn cut(entry: &mut pg_sys::RangeTblEntry, used: &[i16]) {
         operation.colTypes = pick_oids(operation.colTypes, used);
         operation.colCollations = pick_oids(operation.colCollations, used);
         let typmods = list::ints(operation.colTypmods);
-        operation.colTypmods =
-            used.iter().fold(std::ptr::null_mut(), |list, number| ffi::lappend_int(list, typmods[*number as usize - 1]));
+        operation.colTypmods = used.iter().fold(std::ptr::null_mut(), |list, number| ffi::lappend_int(list, typmods[*number as usize - 1]));
         for arm in [operation.larg, operation.rarg] {
             let arm = query::entry(partial, (*arm.cast::<pg_sys::RangeTblRef>()).rtindex as usize);
             (*arm.subquery).targetList = pick_targets((*arm.subquery).targetList, used);
