@@ -28,6 +28,8 @@ class Scale:
     columnar_chunks: tuple[int, ...]
     dashboard_days: int
     dashboard_hosts: int
+    dashboard_seconds: int
+    dashboard_rounds: int
 
 
 FULL = Scale(
@@ -49,6 +51,8 @@ FULL = Scale(
     columnar_chunks=(1_000,),
     dashboard_days=30,
     dashboard_hosts=400,
+    dashboard_seconds=10,
+    dashboard_rounds=3,
 )
 
 QUICK = Scale(
@@ -70,4 +74,6 @@ QUICK = Scale(
     columnar_chunks=(20,),
     dashboard_days=5,
     dashboard_hosts=20,
+    dashboard_seconds=120,
+    dashboard_rounds=2,
 )

@@ -15,7 +15,10 @@ CREATE TABLE _timescaledb_config.continuous_agg (
     direct_view regclass NOT NULL UNIQUE,
     materialized_only bool NOT NULL,
     -- what the ends of all its buckets are multiples of, in positions of the source's time dimension: changes are logged in such units
-    grain bigint NOT NULL CHECK (grain > 0)
+    grain bigint NOT NULL CHECK (grain > 0),
+    -- the OID of storage where this row was made. Another one says that it was restored and nothing has been done with it since: what
+    -- COPY loads into new chunks is what the ranges below know already
+    made_as oid NOT NULL DEFAULT 0
 );
 CREATE INDEX continuous_agg_source_idx ON _timescaledb_config.continuous_agg (source);
 

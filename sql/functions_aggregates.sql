@@ -74,6 +74,11 @@ CREATE FUNCTION _timescaledb_functions.numeric_deviation(count numeric, sum nume
     root boolean) RETURNS numeric
     AS 'MODULE_PATHNAME', 'tsc_numeric_deviation' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
+CREATE FUNCTION _timescaledb_functions.numeric_moments_finalfunc(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'tsc_numeric_moments_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _timescaledb_functions.numeric_moments_sfunc(state internal, moments bytea) RETURNS internal
+    AS 'MODULE_PATHNAME', 'tsc_numeric_moments_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
 CREATE AGGREGATE _timescaledb_functions.squared_deviations(double precision) (
     SFUNC = pg_catalog.float8_accum,
     STYPE = double precision[],
@@ -125,5 +130,72 @@ CREATE AGGREGATE _timescaledb_functions.merged_squared_deviations(count bigint, 
     COMBINEFUNC = pg_catalog.float8_combine,
     FINALFUNC = _timescaledb_functions.squared_deviations_finalfunc,
     INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
+);
+
+-- Of numeric all that its variances are computed from is kept in one value: the sums may be greater than any numeric.
+CREATE AGGREGATE _timescaledb_functions.numeric_moments(numeric) (
+    SFUNC = pg_catalog.numeric_accum,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = pg_catalog.numeric_combine,
+    SERIALFUNC = pg_catalog.numeric_serialize,
+    DESERIALFUNC = pg_catalog.numeric_deserialize,
+    FINALFUNC = _timescaledb_functions.numeric_moments_finalfunc,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_numeric_moments(moments bytea) (
+    SFUNC = _timescaledb_functions.numeric_moments_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = pg_catalog.numeric_combine,
+    SERIALFUNC = pg_catalog.numeric_serialize,
+    DESERIALFUNC = pg_catalog.numeric_deserialize,
+    FINALFUNC = _timescaledb_functions.numeric_moments_finalfunc,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_numeric_stddev_samp(moments bytea) (
+    SFUNC = _timescaledb_functions.numeric_moments_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = pg_catalog.numeric_combine,
+    SERIALFUNC = pg_catalog.numeric_serialize,
+    DESERIALFUNC = pg_catalog.numeric_deserialize,
+    FINALFUNC = pg_catalog.numeric_stddev_samp,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_numeric_stddev_pop(moments bytea) (
+    SFUNC = _timescaledb_functions.numeric_moments_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = pg_catalog.numeric_combine,
+    SERIALFUNC = pg_catalog.numeric_serialize,
+    DESERIALFUNC = pg_catalog.numeric_deserialize,
+    FINALFUNC = pg_catalog.numeric_stddev_pop,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_numeric_var_samp(moments bytea) (
+    SFUNC = _timescaledb_functions.numeric_moments_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = pg_catalog.numeric_combine,
+    SERIALFUNC = pg_catalog.numeric_serialize,
+    DESERIALFUNC = pg_catalog.numeric_deserialize,
+    FINALFUNC = pg_catalog.numeric_var_samp,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE _timescaledb_functions.merged_numeric_var_pop(moments bytea) (
+    SFUNC = _timescaledb_functions.numeric_moments_sfunc,
+    STYPE = internal,
+    SSPACE = 128,
+    COMBINEFUNC = pg_catalog.numeric_combine,
+    SERIALFUNC = pg_catalog.numeric_serialize,
+    DESERIALFUNC = pg_catalog.numeric_deserialize,
+    FINALFUNC = pg_catalog.numeric_var_pop,
     PARALLEL = SAFE
 );

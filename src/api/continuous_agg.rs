@@ -67,10 +67,10 @@ sql_function!(
     |args| -> pg_sys::Datum {
         if let Some(row) = trigger::inserted(args) {
             let oid = |datum: pg_sys::Datum| pg_sys::Oid::from(datum.value() as u32);
-            // SAFETY: a row of continuous_agg, whose columns 2, 4, 5 and 6 are regclass; they are read within the guard.
-            let parts = unsafe { guard(|| [2, 4, 5, 6].map(|number| slot::attribute(row, number))) };
-            if let [Some(storage), Some(user), Some(partial), Some(direct)] = parts {
-                ddl::tie([oid(storage), oid(partial)], oid(direct), oid(user));
+            // SAFETY: a row of continuous_agg, whose columns 4, 5 and 6 are regclass; they are read within the guard.
+            let views = unsafe { guard(|| [4, 5, 6].map(|number| slot::attribute(row, number))) };
+            if let [Some(user), Some(partial), Some(direct)] = views {
+                ddl::tie(oid(partial), oid(direct), oid(user));
             }
         }
         Ok(Some(pg_sys::Datum::null()))

@@ -90,14 +90,36 @@ fn not_constant() -> Error {
         .hint("Write the width, time zone, origin and offset as literals.")
 }
 
+/// Which `time_bucket` an expression calls, if it does.
+fn kind_of(call: Expr) -> Option<Known> {
+    let kind = known(call.as_call()?.0)?;
+    (!matches!(kind, Known::First | Known::Last)).then_some(kind)
+}
+
+/// A call of `time_bucket` as a definition keeps it: what its arguments compute is computed now, by who defines it, if it takes more than
+/// PostgreSQL's own functions. Other expressions, and arguments that are not constant, stay as they are.
+pub fn settle(call: Expr) -> Expr {
+    let arguments = kind_of(call).and_then(|_| call.as_call()).map_or_else(Vec::new, |(_, args)| args);
+    arguments.into_iter().map(expr::unnamed).filter(|argument| !expr::is_plain(*argument)).fold(call, |call, argument| {
+        let value = expr::fold(argument, std::ptr::null_mut());
+        if value.is_const() { expr::put(call, argument, value) } else { call }
+    })
+}
+
 impl Bucket {
+    /// Reads the call of a definition: what [`settle`] made of it. Who reads it runs no functions of who defined it.
+    pub fn of_definition(call: Expr) -> Result<Option<(Self, Expr)>> {
+        let Some((_, args)) = kind_of(call).and_then(|_| call.as_call()) else { return Ok(None) };
+        if !args.into_iter().map(expr::unnamed).all(|argument| argument.as_column().is_some() || expr::is_plain(argument)) {
+            return Err(not_constant());
+        }
+        Self::read(call)
+    }
+
     /// Reads a call of `time_bucket`: the rule, and the expression that is put into buckets. None if the expression is something else.
+    /// Functions that its arguments call are run, so it must be the current role's own call.
     pub fn read(call: Expr) -> Result<Option<(Self, Expr)>> {
-        let Some(kind) =
-            call.as_call().and_then(|(function, _)| known(function)).filter(|kind| !matches!(kind, Known::First | Known::Last))
-        else {
-            return Ok(None);
-        };
+        let Some(kind) = kind_of(call) else { return Ok(None) };
         // Puts named arguments into their places and computes constant ones.
         let folded = expr::fold(call, std::ptr::null_mut());
         let Some((_, args)) = folded.as_call() else { return Err(not_constant()) };

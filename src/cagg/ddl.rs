@@ -1,8 +1,11 @@
 //! Continuous aggregates as objects: what belongs to one, and what becomes of it when one of them is changed or dropped.
 //!
-//! PostgreSQL's dependencies hold them together: storage and the partial view are internal to the direct view, which depends on what the
-//! query reads; the user's view depends on storage or on the partial view. So whatever takes the query's tables away takes all of it,
-//! and a dump, which follows dependencies, has no cycle. Only the way from the user's view to the others is this module's.
+//! PostgreSQL's dependencies hold the views together: the partial view is internal to the direct view, which depends on what the query
+//! reads; the user's view depends on both. So whatever takes the query's tables or storage away takes all views, and a dump, which
+//! follows dependencies, has no cycle. What is left when the user's view has gone, storage at least, is this module's to drop.
+//!
+//! Nothing makes storage depend on a view that reads it: a drop that begins with a column of storage (of its type) would come back to
+//! storage itself, which PostgreSQL doesn't expect of a table.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,13 +13,16 @@ use pgrx::pg_sys;
 
 use super::definition::{self, views};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
+use crate::change::place;
+use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
+use crate::pg::guard::on_error;
 use crate::pg::relation::{Relation, name_string, qualified_name, relation_name};
-use crate::pg::{ffi, node, query, table};
+use crate::pg::{acl, ffi, node, query, table};
 
 thread_local! {
-    /// Ids of continuous aggregates whose user view is being dropped.
-    static DROPPED: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
+    /// The continuous aggregates whose user view is being dropped, by each of the statements that run now: a trigger may run further ones.
+    static DROPPED: RefCell<Vec<Vec<ContinuousAgg>>> = const { RefCell::new(Vec::new()) };
     /// Parts are being changed together.
     static WHOLE: Cell<bool> = const { Cell::new(false) };
 }
@@ -46,6 +52,23 @@ pub fn of_part(relid: pg_sys::Oid) -> Option<ContinuousAgg> {
     }
 }
 
+/// The same, also of a part of storage.
+pub fn of_any_part(relid: pg_sys::Oid) -> Option<ContinuousAgg> {
+    of_part(relid).or_else(|| {
+        let storage = place::hypertable_of(relid).filter(|hypertable| hypertable.is_storage)?;
+        of_part(storage.relid)
+    })
+}
+
+/// Refuses what makes a part behave otherwise than it was made to: a rule or a trigger. Plans of whoever reads the hypertable rely on it.
+pub fn refuse_behavior(relid: pg_sys::Oid, what: &str) -> Result<()> {
+    let Some(agg) = of_any_part(relid) else { return Ok(()) };
+    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot create a {what} on \"{}\"", relation_name(relid))).detail(format!(
+        "It is a part of continuous aggregate \"{}\", which shows what its query gives and takes no rows.",
+        relation_name(agg.user_view)
+    )))
+}
+
 /// The storage of the continuous aggregate whose view a relation is; else the relation itself. For functions that take either.
 pub fn storage_of(relid: pg_sys::Oid) -> pg_sys::Oid {
     // SAFETY: a syscache look-up.
@@ -60,28 +83,26 @@ pub fn refuse_part(agg: &ContinuousAgg, relid: pg_sys::Oid, what: &str) -> Error
         .hint(format!("Use ALTER or DROP MATERIALIZED VIEW {}.", qualified_name(agg.user_view).unwrap_or(name)))
 }
 
-/// Ties the parts together: see this module's first lines. `parts` are storage and the partial view, of which the last one is made to be
-/// needed by the user's view even if that reads storage: so a script that drops objects one by one drops the user's view first.
-pub fn tie(parts: [pg_sys::Oid; 2], direct_view: pg_sys::Oid, user_view: pg_sys::Oid) {
+/// Ties the views together: see this module's first lines. The partial view is made to be needed by the user's view even if that reads
+/// storage: so a script that drops objects one by one drops the user's view first.
+pub fn tie(partial_view: pg_sys::Oid, direct_view: pg_sys::Oid, user_view: pg_sys::Oid) {
     let address = |relid| node::object_address(pg_sys::RelationRelationId, relid);
-    let direct = address(direct_view);
-    for part in parts {
-        // SAFETY: all of them exist.
-        unsafe { ffi::recordDependencyOn(&address(part), &direct, pg_sys::DependencyType::DEPENDENCY_INTERNAL) };
+    // SAFETY: all of them exist.
+    unsafe {
+        ffi::recordDependencyOn(&address(partial_view), &address(direct_view), pg_sys::DependencyType::DEPENDENCY_INTERNAL);
+        ffi::recordDependencyOn(&address(user_view), &address(partial_view), pg_sys::DependencyType::DEPENDENCY_NORMAL);
     }
-    // SAFETY: as above.
-    unsafe { ffi::recordDependencyOn(&address(user_view), &address(parts[1]), pg_sys::DependencyType::DEPENDENCY_NORMAL) };
     table::command_counter_increment();
 }
 
-/// Drops continuous aggregates. With RESTRICT it is an ERROR if something else depends on them.
-pub fn drop(aggs: &[ContinuousAgg], behavior: pg_sys::DropBehavior::Type) {
-    // SAFETY: the list lives until it is freed; the relations are locked before, the views that are read through first.
+/// Drops relations together; they are locked before, in this order.
+fn drop_relations(relations: impl IntoIterator<Item = pg_sys::Oid>, behavior: pg_sys::DropBehavior::Type) {
+    // SAFETY: the list lives until it is freed; what others have dropped meanwhile is passed over.
     unsafe {
         let objects = ffi::new_object_addresses();
-        for agg in aggs {
-            for relid in [agg.user_view, agg.partial_view, agg.storage, agg.direct_view] {
-                ffi::LockRelationOid(relid, pg_sys::AccessExclusiveLock as i32);
+        for relid in relations {
+            ffi::LockRelationOid(relid, pg_sys::AccessExclusiveLock as i32);
+            if ffi::get_rel_relkind(relid) != 0 {
                 ffi::add_exact_object_address(&node::object_address(pg_sys::RelationRelationId, relid), objects);
             }
         }
@@ -91,27 +112,54 @@ pub fn drop(aggs: &[ContinuousAgg], behavior: pg_sys::DropBehavior::Type) {
     table::command_counter_increment();
 }
 
+/// Drops continuous aggregates. With RESTRICT it is an ERROR if something else depends on them.
+pub fn drop(aggs: &[ContinuousAgg], behavior: pg_sys::DropBehavior::Type) {
+    // The views that are read through first.
+    drop_relations(aggs.iter().flat_map(|agg| [agg.user_view, agg.partial_view, agg.storage, agg.direct_view]), behavior);
+}
+
 /// A view is being dropped, by whatever command. The rest of its continuous aggregate follows when the command has ended.
 pub fn note_drop(view: pg_sys::Oid) {
     if let Some(agg) = continuous_agg::of_view(view) {
-        DROPPED.with_borrow_mut(|dropped| dropped.push(agg.id));
+        note(vec![agg]);
     }
 }
 
-/// Drops what is left of continuous aggregates whose views were dropped.
-pub fn finish_drops() {
-    for id in DROPPED.take() {
-        // The command may have dropped the rest itself, or have been rolled back.
-        let Some(agg) = continuous_agg::find(id) else { continue };
-        // SAFETY: look-ups and a deletion of what exists.
-        unsafe {
-            if ffi::get_rel_relkind(agg.user_view) == 0 && ffi::get_rel_relkind(agg.direct_view) != 0 {
-                let direct = node::object_address(pg_sys::RelationRelationId, agg.direct_view);
-                ffi::LockRelationOid(agg.direct_view, pg_sys::AccessExclusiveLock as i32);
-                ffi::performDeletion(&direct, pg_sys::DropBehavior::DROP_CASCADE, 0);
-                ffi::CommandCounterIncrement();
-            }
-        }
+/// A table is being dropped: if it is the catalog, with the extension, the views of all continuous aggregates go as well, and nothing
+/// will tell then what belonged to them.
+pub fn note_drop_of_catalog(relid: pg_sys::Oid) {
+    if continuous_agg::is_catalog(relid) {
+        note(continuous_agg::all());
+    }
+}
+
+fn note(aggs: Vec<ContinuousAgg>) {
+    DROPPED.with_borrow_mut(|dropped| dropped.last_mut().map(|statement| statement.extend(aggs)));
+}
+
+/// Runs a statement, and drops what is left of the continuous aggregates whose views it dropped. One that fails has dropped nothing.
+pub fn follow_drops(statement: impl FnOnce() -> Result<()>) -> Result<()> {
+    DROPPED.with_borrow_mut(|dropped| dropped.push(Vec::new()));
+    let result = on_error(statement, || std::mem::drop(DROPPED.with_borrow_mut(Vec::pop)));
+    let dropped = DROPPED.with_borrow_mut(Vec::pop).unwrap_or_default();
+    result?;
+    // SAFETY: reads a variable. After a ROLLBACK there is nothing to drop, and no catalog to look into.
+    if !dropped.is_empty() && unsafe { ffi::IsTransactionState() } {
+        dropped.iter().for_each(finish_drop);
+    }
+    Ok(())
+}
+
+fn finish_drop(agg: &ContinuousAgg) {
+    // SAFETY: a syscache look-up.
+    let is_there = |relid: &pg_sys::Oid| unsafe { ffi::get_rel_relkind(*relid) } != 0;
+    // Of what the statement dropped it may have rolled back some.
+    if is_there(&agg.user_view) {
+        return;
+    }
+    let left: Vec<pg_sys::Oid> = [agg.partial_view, agg.storage, agg.direct_view].into_iter().filter(is_there).collect();
+    if !left.is_empty() {
+        drop_relations(left, pg_sys::DropBehavior::DROP_CASCADE);
     }
 }
 
@@ -131,11 +179,14 @@ pub fn set_materialized_only(agg: &ContinuousAgg, materialized_only: bool) -> Re
     Ok(())
 }
 
-/// Refuses to replace the query of one of the views, unless it is the stand-in that a restore put in its place.
-pub fn check_replace(relid: pg_sys::Oid) -> Result<()> {
+/// Refuses to replace the query of one of the views: who reads the hypertable relies on it. But a restore, by who owns the extension,
+/// puts a stand-in in its place, and the query in the place of that.
+pub fn check_replace(relid: pg_sys::Oid, is_stand_in: bool) -> Result<()> {
     match of_part(relid) {
-        Some(agg) if definition::load(&agg).is_ok() => Err(refuse_part(&agg, relid, "replace the query of view")),
-        _ => Ok(()),
+        Some(_) if acl::owns_extension(extension::NAME) && is_stand_in => Ok(()),
+        Some(agg) if acl::owns_extension(extension::NAME) && definition::load(&agg).is_err() => Ok(()),
+        Some(agg) => Err(refuse_part(&agg, relid, "replace the query of view")),
+        None => Ok(()),
     }
 }
 

@@ -42,7 +42,8 @@ struct Rule {
 use pg_sys::{DATEOID, FLOAT4OID, FLOAT8OID, INT2OID, INT4OID, INT8OID, INTERVALOID, NUMERICOID, TIMEOID, TIMESTAMPOID, TIMESTAMPTZOID};
 
 const SMALL_INTS: &[pg_sys::Oid] = &[INT2OID, INT4OID];
-const BIG_NUMBERS: &[pg_sys::Oid] = &[INT8OID, NUMERICOID];
+const NUMERIC: &[pg_sys::Oid] = &[NUMERICOID];
+const BIG_INTS: &[pg_sys::Oid] = &[INT8OID];
 const FLOATS: &[pg_sys::Oid] = &[FLOAT4OID, FLOAT8OID];
 const INTS_AND_NUMERIC: &[pg_sys::Oid] = &[INT2OID, INT4OID, INT8OID, NUMERICOID];
 /// Keys of `first` and `last` whose least and greatest value `min` and `max` find by the same order.
@@ -54,6 +55,8 @@ const COUNT_SUM: &[Part] = &[Part::Of("count($1)"), Part::Of("sum($1)")];
 const COUNT_SUM_FLOAT: &[Part] = &[Part::Of("count($1)"), Part::Of("sum($1::float8)")];
 const DEVIATION_SMALL: &[Part] = &[Part::Of("count($1)"), Part::Of("sum($1)"), Part::Of("sum($1::int8 * $1::int8)")];
 const DEVIATION_BIG: &[Part] = &[Part::Of("count($1)"), Part::Of("sum($1)"), Part::Of("sum($1::numeric * $1::numeric)")];
+// Squares of numeric, and sums of them, may have more digits than numeric can have: a sum would fail where the aggregate does not.
+const DEVIATION_NUMERIC: &[Part] = &[Part::Of("_timescaledb_functions.numeric_moments($1)")];
 const DEVIATION_FLOAT: &[Part] =
     &[Part::Of("count($1)"), Part::Of("sum($1::float8)"), Part::Of("_timescaledb_functions.squared_deviations($1::float8)")];
 
@@ -74,7 +77,7 @@ macro_rules! deviation {
             },
             Rule {
                 names: $names,
-                types: BIG_NUMBERS,
+                types: BIG_INTS,
                 parts: DEVIATION_BIG,
                 merged: Merged::By(concat!(
                     "_timescaledb_functions.numeric_deviation(sum($1), sum($2), sum($3), ",
@@ -83,6 +86,12 @@ macro_rules! deviation {
                     $root,
                     ")"
                 )),
+            },
+            Rule {
+                names: $names,
+                types: NUMERIC,
+                parts: DEVIATION_NUMERIC,
+                merged: Merged::By(concat!("_timescaledb_functions.merged_numeric_", $float, "($1)")),
             },
             Rule {
                 names: $names,
@@ -127,6 +136,14 @@ const SQUARED_DEVIATIONS: Rule = Rule {
     merged: Merged::By("_timescaledb_functions.merged_squared_deviations($1, $2, $3)"),
 };
 
+/// Likewise that of numeric's.
+const NUMERIC_MOMENTS: Rule = Rule {
+    names: &["numeric_moments"],
+    types: NUMERIC,
+    parts: &[Part::Itself],
+    merged: Merged::By("_timescaledb_functions.merged_numeric_moments($1)"),
+};
+
 /// The arguments of a plain aggregate; none for `count(*)`.
 fn arguments(aggregate: &pg_sys::Aggref) -> Vec<Expr> {
     // SAFETY: the arguments of an aggregate are target entries, alive as long as it.
@@ -146,7 +163,13 @@ fn rule_of(aggregate: &pg_sys::Aggref, arguments: &[Expr]) -> Option<&'static Ru
         let rule = match known(aggregate.aggfnoid) {
             Some(Known::First) => &FIRST,
             Some(Known::Last) => &LAST,
-            _ => return is_squared_deviations(aggregate, arguments).then_some(&SQUARED_DEVIATIONS),
+            _ => {
+                let of_own = [
+                    (&SQUARED_DEVIATIONS, "_timescaledb_functions.squared_deviations($1)"),
+                    (&NUMERIC_MOMENTS, "_timescaledb_functions.numeric_moments($1)"),
+                ];
+                return of_own.into_iter().find(|(rule, sql)| is_call(aggregate, arguments, rule, sql)).map(|(rule, _)| rule);
+            }
         };
         return arguments.get(1).is_some_and(|key| KEYS.contains(&key.type_oid())).then_some(rule);
     }
@@ -158,10 +181,11 @@ fn rule_of(aggregate: &pg_sys::Aggref, arguments: &[Expr]) -> Option<&'static Ru
     })
 }
 
-fn is_squared_deviations(aggregate: &pg_sys::Aggref, arguments: &[Expr]) -> bool {
+/// Whether an aggregate is one of this extension's own.
+fn is_call(aggregate: &pg_sys::Aggref, arguments: &[Expr], rule: &Rule, sql: &'static str) -> bool {
     let [argument] = arguments else { return false };
-    let same = || template::expression("_timescaledb_functions.squared_deviations($1)", &[*argument]);
-    argument.type_oid() == FLOAT8OID && same().as_aggregate().is_some_and(|same| same.aggfnoid == aggregate.aggfnoid)
+    let same = || template::expression(sql, &[*argument]);
+    rule.types.contains(&argument.type_oid()) && same().as_aggregate().is_some_and(|same| same.aggfnoid == aggregate.aggfnoid)
 }
 
 /// The expressions that a continuous aggregate must hold for an aggregate so that it can be had for unions of its groups: aggregates of

@@ -19,7 +19,7 @@ use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::{continuous_agg_range, hypertable_change};
 use crate::change;
 use crate::error::{Error, Result, SqlState};
-use crate::pg::{context, ffi, zone_offsets};
+use crate::pg::{context, ffi, snapshot, zone_offsets};
 
 impl Buckets for Bucket {
     fn start(&self, position: i64) -> i64 {
@@ -111,12 +111,17 @@ unsafe fn find(run: pg_sys::MemoryContext, storage: pg_sys::Oid, reader: Reader)
     let bucket = bucket_of(&agg)?;
     // SAFETY: a snapshot is active, by the caller's promise.
     let (mut valid, kept) = unsafe {
-        let snapshot = ffi::GetActiveSnapshot();
-        let seen = continuous_agg_range::read(storage, snapshot);
+        let active = ffi::GetActiveSnapshot();
+        let seen = continuous_agg_range::read(storage, active);
         // Chunks are dropped at once for all, whatever they see.
         let now = continuous_agg_range::read(storage, std::ptr::null_mut());
-        let changed = hypertable_change::read(agg.source, snapshot).union(&change::pending(agg.source));
-        let invalid = widen_all(&bucket, &seen.invalid.union(&changed));
+        let changed = hypertable_change::read(agg.source, active).union(&change::pending(agg.source));
+        let mut invalid = seen.invalid.union(&changed);
+        if snapshot::is_fixed() {
+            // So are tables attached, with the rows that they have: an older snapshot sees them, but not the row that says so.
+            invalid = invalid.union(&now.invalid).union(&hypertable_change::read(agg.source, std::ptr::null_mut()));
+        }
+        let invalid = widen_all(&bucket, &invalid);
         (seen.materialized.difference(&invalid), widen_all(&bucket, &seen.kept.union(&now.kept)))
     };
     if let Some(parent) = parent(&agg) {

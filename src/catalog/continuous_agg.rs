@@ -6,7 +6,7 @@ use super::{cache, continuous_agg_range, hypertable_change};
 use crate::pg::table::{self, Definition, Key, Row, Table, datum};
 use crate::pg::{ffi, list};
 
-const TABLE: Definition = Definition { name: "continuous_agg", columns: 8 };
+const TABLE: Definition = Definition { name: "continuous_agg", columns: 9 };
 
 /// A continuous aggregate as the catalog knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,13 @@ pub struct ContinuousAgg {
     pub materialized_only: bool,
     /// The least length of a bucket, in positions of the source's time dimension.
     pub grain: i64,
+    /// It came with a dump, and the rows of its chunks may be loaded just now.
+    pub is_restored: bool,
+}
+
+/// True for the table itself.
+pub fn is_catalog(relid: pg_sys::Oid) -> bool {
+    table::oid(TABLE.name) == Some(relid)
 }
 
 fn from_row(row: &Row) -> Option<ContinuousAgg> {
@@ -39,6 +46,7 @@ fn from_row(row: &Row) -> Option<ContinuousAgg> {
         direct_view: row.get(5)?,
         materialized_only: row.get(6)?,
         grain: row.get(7)?,
+        is_restored: row.get::<pg_sys::Oid>(8)? != row.get(1)?,
     })
 }
 
@@ -93,10 +101,26 @@ pub fn insert(agg: &ContinuousAgg) {
         datum(agg.direct_view),
         datum(agg.materialized_only),
         datum(agg.grain),
+        datum(agg.storage),
     ]);
     table::command_counter_increment();
     invalidate_source(agg.source);
     cache::invalidate(agg.storage);
+}
+
+/// Continuous aggregates over a hypertable are in use: what COPY loads from now on is new, and no longer what a dump brings back.
+pub fn adopt(source: pg_sys::Oid) {
+    let Some(table) = Table::open(&TABLE, pg_sys::RowExclusiveLock) else { return };
+    let restored = |row: &Row| from_row(row).filter(|agg| agg.is_restored);
+    for agg in table.scan(Some("continuous_agg_source_idx"), &[Key::Oid(3, source)]).iter().filter_map(restored) {
+        // Who has it is about to use it as well.
+        if table::oid(TABLE.name).is_some_and(|table| table::try_lock_row(table, agg.id)) {
+            for row in table.scan(Some("continuous_agg_pkey"), &[Key::Int(1, agg.id)]).iter().filter(|row| restored(row).is_some()) {
+                table.update(row, &[(8, datum(agg.storage))]);
+            }
+        }
+    }
+    table::command_counter_increment();
 }
 
 /// A hypertable and the tables below it, locked.
@@ -113,6 +137,10 @@ fn tree_of(relid: pg_sys::Oid, lock: u32) -> Vec<pg_sys::Oid> {
 /// Plans of statements on the hypertable or on a chunk of it learn that it has other continuous aggregates.
 fn invalidate_source(source: pg_sys::Oid) {
     cache::forget(source);
+    // SAFETY: a syscache look-up. The command may have dropped the hypertable before storage.
+    if unsafe { ffi::get_rel_relkind(source) } == 0 {
+        return;
+    }
     for relid in tree_of(source, pg_sys::NoLock) {
         // SAFETY: a syscache look-up; one that is being dropped needs no message of ours.
         unsafe {

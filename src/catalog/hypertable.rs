@@ -26,6 +26,8 @@ pub struct Hypertable {
     /// What changes are logged in multiples of: the least bucket of its continuous aggregates, in positions of the range dimension.
     /// None if it has none, so that changes need not be logged.
     pub grain: Option<i64>,
+    /// It holds what a continuous aggregate has computed.
+    pub is_storage: bool,
 }
 
 impl Hypertable {
@@ -51,6 +53,7 @@ fn from_row(row: &Row) -> Option<Hypertable> {
         chunk_options: row.get(4).unwrap_or_default(),
         dimensions: dimension::of_hypertable(id, relid),
         grain: continuous_agg::of_source(relid).iter().map(|agg| agg.grain).min(),
+        is_storage: continuous_agg::of_storage(relid).is_some(),
     })
 }
 

@@ -89,23 +89,27 @@ pub fn ensure(hypertable: &Hypertable, grain: i64) -> *mut Entry {
 }
 
 /// The entries that have changes.
-pub fn changed() -> Vec<Borrowed> {
-    ENTRIES.with_borrow(|entries| entries.iter().map(|entry| Borrowed(*entry)).filter(|entry| !entry.changes.is_empty()).collect())
+pub fn changed() -> impl Iterator<Item = Borrowed> {
+    let count = ENTRIES.with_borrow(Vec::len);
+    let at = |index: usize| ENTRIES.with_borrow(|entries| entries.get(index).map(|entry| Borrowed(*entry)));
+    (0..count).filter_map(at).filter(|entry| !entry.changes.is_empty())
 }
 
 impl Entry {
     /// Adds a range, rounded outward.
     #[cold]
     pub fn add(&mut self, range: Range) {
-        let range = super::range::outward(range, self.grain, self.origin);
-        self.changes.insert(range);
-        if self.changes.as_slice().len() > MOST_RANGES {
-            self.changes.coarsen(MOST_RANGES / 2);
-        }
-        let around = self.changes.as_slice().partition_point(|other| other.high < range.low);
-        if let Some(found) = self.changes.as_slice().get(around) {
-            (self.low, self.high) = (found.low, found.high);
-        }
+        // Rows of many series come in turns: their times are there already.
+        let known = self.changes.find(range.low).filter(|found| range.high <= found.high);
+        let Range { low, high } = known.unwrap_or_else(|| {
+            let range = super::range::outward(range, self.grain, self.origin);
+            let joined = self.changes.insert(range);
+            if self.changes.as_slice().len() > MOST_RANGES {
+                self.changes.coarsen(MOST_RANGES / 2);
+            }
+            joined
+        });
+        (self.low, self.high) = (low, high);
     }
 
     /// All changes so far.
@@ -116,6 +120,6 @@ impl Entry {
     /// Forgets all changes: the transaction has ended.
     pub fn clear(&mut self) {
         (self.low, self.high) = (i64::MAX, i64::MIN);
-        self.changes = Ranges::EMPTY;
+        self.changes.clear();
     }
 }

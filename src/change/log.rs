@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use pgrx::pg_sys;
-use tsc_kernel::ranges::Ranges;
+use tsc_kernel::ranges::{Range, Ranges};
 
 use super::{entry, generation};
 use crate::catalog::{cache, continuous_agg, continuous_agg_range, hypertable_change};
@@ -14,9 +14,13 @@ use crate::pg::{context, xact};
 /// The most ranges that a transaction logs for a hypertable.
 const MOST_LOGGED: usize = 64;
 
+/// How many ranges a session remembers to have logged. To forget them only means to log them again.
+const MOST_REMEMBERED: usize = 1024;
+
 /// What is known of a hypertable in a generation.
 #[derive(Default)]
 struct Known {
+    generation: u64,
     /// What its continuous aggregates have materialized.
     materialized: Ranges,
     /// What committed transactions of this backend logged: nobody has taken it from the log yet, or whoever has waits for those that
@@ -26,9 +30,8 @@ struct Known {
 
 #[derive(Default)]
 struct State {
-    generation: u64,
     known: HashMap<pg_sys::Oid, Known>,
-    /// What the transaction that is committing logs, and the generation that it saw.
+    /// What the transaction that is committing logs.
     committing: Vec<(pg_sys::Oid, Ranges)>,
 }
 
@@ -61,8 +64,7 @@ fn log(hypertable: pg_sys::Oid, changes: &Ranges, prepares: bool) {
     let mut changes = if prepares {
         changes.clone()
     } else {
-        generation::enter(hypertable);
-        generation::settled().map_or_else(|| changes.clone(), |generation| without_known(hypertable, changes, generation))
+        generation::enter(hypertable).map_or_else(|| changes.clone(), |generation| without_known(hypertable, changes, generation))
     };
     // Most transactions of those that write row by row end here.
     if changes.is_empty() {
@@ -75,23 +77,18 @@ fn log(hypertable: pg_sys::Oid, changes: &Ranges, prepares: bool) {
     }
 }
 
-/// What has to be logged of changes. The lock of [`generation::enter`] is held.
+/// What has to be logged of changes. After [`generation::enter`], which said what the generation is.
 fn without_known(hypertable: pg_sys::Oid, changes: &Ranges, generation: u64) -> Ranges {
-    let is_new = STATE.with_borrow_mut(|state| {
-        if state.generation != generation {
-            state.generation = generation;
-            state.known.clear();
-        }
-        !state.known.contains_key(&hypertable)
-    });
-    if is_new {
+    let is_current = |state: &State| state.known.get(&hypertable).is_some_and(|known| known.generation == generation);
+    if !STATE.with_borrow(is_current) {
         // Nobody looks into the cache meanwhile.
         let materialized = context::with_temporary(|| materialized(hypertable));
-        STATE.with_borrow_mut(|state| state.known.insert(hypertable, Known { materialized, logged: Ranges::EMPTY }));
+        let known = Known { generation, materialized, logged: Ranges::EMPTY };
+        STATE.with_borrow_mut(|state| state.known.insert(hypertable, known));
     }
     STATE.with_borrow(|state| {
         let Some(known) = state.known.get(&hypertable) else { return changes.clone() };
-        let matters = |range: &&tsc_kernel::ranges::Range| known.materialized.overlaps(**range) && !known.logged.covers(**range);
+        let matters = |range: &&Range| known.materialized.overlaps(**range) && !known.logged.covers(**range);
         changes.as_slice().iter().filter(matters).copied().collect()
     })
 }
@@ -109,6 +106,7 @@ pub fn at_end(committed: bool) {
     for mut entry in entry::changed() {
         entry.clear();
     }
+    generation::leave();
     STATE.with_borrow_mut(|state| {
         let logged = std::mem::take(&mut state.committing);
         if !committed {
@@ -117,6 +115,9 @@ pub fn at_end(committed: bool) {
         for (hypertable, ranges) in logged {
             // Without an entry the generation was not settled.
             if let Some(known) = state.known.get_mut(&hypertable) {
+                if known.logged.as_slice().len() > MOST_REMEMBERED {
+                    known.logged.clear();
+                }
                 known.logged.extend(&ranges);
             }
         }

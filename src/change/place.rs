@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use tsc_kernel::axis::Slice;
 use tsc_kernel::ranges::Range;
 
-use super::{Recorder, range};
+use super::Recorder;
 use crate::catalog::cache;
 use crate::catalog::hypertable::Hypertable;
-use crate::pg::{context, ffi, partition};
+use crate::pg::relation::Relation;
+use crate::pg::{context, ffi, list, partition};
 
 /// The hypertable that a table is, or that it is a part of.
 pub fn hypertable_of(relid: pg_sys::Oid) -> Option<Rc<Hypertable>> {
@@ -25,7 +27,7 @@ pub fn locate(relid: pg_sys::Oid) -> Option<(Rc<Hypertable>, Option<Range>)> {
         let parent = partition::parent_of(table)?;
         if let Some(hypertable) = cache::find(parent) {
             let slice = context::with_temporary(|| partition::range_bound_of(hypertable.time().axis()?, table));
-            return Some((hypertable, slice.map(range::of_slice)));
+            return Some((hypertable, slice.and_then(Slice::range)));
         }
         table = parent;
     }
@@ -39,12 +41,18 @@ pub fn note_table(relid: pg_sys::Oid) {
 }
 
 /// Waits for all who are writing to a hypertable or to a part of it, and keeps others from it until the transaction ends: who writes
-/// before there is a continuous aggregate records nothing, and who writes later must see it.
+/// before there is a continuous aggregate records nothing, and who writes later must see it. An error if a statement of this session is
+/// just running on it.
 pub fn keep_writers_out(hypertable: pg_sys::Oid) {
     let lock = pg_sys::ShareRowExclusiveLock as i32;
     // SAFETY: the hypertable exists; the parts may be dropped meanwhile, which is looked after there. In the order in which writers lock.
-    unsafe {
+    let parts = unsafe {
         ffi::LockRelationOid(hypertable, lock);
-        ffi::find_all_inheritors(hypertable, lock, std::ptr::null_mut());
+        list::oids(ffi::find_all_inheritors(hypertable, lock, std::ptr::null_mut()))
+    };
+    for part in parts {
+        let relation = Relation::open(part, pg_sys::NoLock);
+        // SAFETY: an open relation.
+        unsafe { ffi::CheckTableNotInUse(relation.as_ptr(), c"CREATE MATERIALIZED VIEW".as_ptr()) };
     }
 }

@@ -1,20 +1,23 @@
-//! Ranges of positions: rounded, and of slices.
+//! Ranges of positions, rounded.
 
-use tsc_kernel::axis::Slice;
 use tsc_kernel::ranges::Range;
 
 /// A range widened to multiples of `grain` since `origin`. What would lie beyond the axis is unbounded.
 pub fn outward(range: Range, grain: i64, origin: i64) -> Range {
-    let grain = i128::from(grain.max(1));
+    let grain = grain.max(1);
+    // 128 bits are needed near the ends of the axis only.
+    let floor = |at: i64| at.checked_sub(origin).and_then(|since| at.checked_sub(since.rem_euclid(grain)));
+    if range.low == range.high
+        && let Some(low) = floor(range.low)
+        && let Some(high) = low.checked_add(grain - 1)
+    {
+        return Range { low, high };
+    }
+    let grain = i128::from(grain);
     let floor = |at: i64| (i128::from(at) - i128::from(origin)).div_euclid(grain) * grain + i128::from(origin);
     let low = i64::try_from(floor(range.low)).unwrap_or(i64::MIN);
     let high = i64::try_from(floor(range.high) + grain - 1).unwrap_or(i64::MAX);
     Range { low, high }
-}
-
-/// The positions of a slice.
-pub fn of_slice(slice: Slice) -> Range {
-    Range { low: slice.start.unwrap_or(i64::MIN), high: slice.end.map_or(i64::MAX, |end| end.saturating_sub(1)) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tsc_kernel::axis::{Axis, Slice};
 use super::list::{self, Located};
 use super::{drop::refuse_part, row_form, window};
 use crate::catalog::chunk as chunk_catalog;
+use crate::catalog::continuous_agg;
 use crate::catalog::dimension::Dimension;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::dimensions;
@@ -55,6 +56,9 @@ pub fn attach(root: pg_sys::Oid, relid: pg_sys::Oid, slices: &JsonB) -> Result<(
     ))?;
     if chunk_catalog::find(relid).is_none() {
         chunk_catalog::insert(chunk_catalog::next_id(), hypertable.id, relid);
+        if hypertable.grain.is_some() {
+            continuous_agg::adopt(hypertable.relid);
+        }
         table::command_counter_increment();
     }
     Ok(())

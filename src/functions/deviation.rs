@@ -1,14 +1,21 @@
 //! Variance and standard deviation of groups that are made of smaller ones: what `cagg::parts` merges them with.
 //!
 //! Floats: the state is that of PostgreSQL's aggregates (count, sum, sum of squared deviations from the mean), so that its own functions
-//! combine and finish. Integers and numeric: from exact sums, in the steps of `numeric_stddev_internal`, so that each digit and the
-//! scale are those of PostgreSQL's aggregates.
+//! combine and finish. Integers: from exact sums, in the steps of `numeric_stddev_internal`, so that each digit and the scale are those
+//! of PostgreSQL's aggregates. Numeric: the sums may have more digits than a value of the type can have, so the state of PostgreSQL's
+//! aggregates is kept, as the bytes that workers of a parallel query hand over.
 
 use std::cmp::Ordering;
 
 use pgrx::pg_sys;
 
+use crate::error::{Error, SqlState};
+use crate::pg::aggregate::put_bytes;
 use crate::pg::numeric::Numeric;
+
+/// The first byte of what is kept of numeric's aggregates: PostgreSQL 14 to 18 give the same bytes for a state, and another version's
+/// would have to be told apart.
+const MOMENTS_OF_14: u8 = 1;
 
 sql_function!(
     /// The sum of squared deviations of a state of float8's aggregates; NULL without values.
@@ -60,3 +67,110 @@ sql_function!(
         Ok(Some(variance.round(2 * scale + 20).sqrt().round(scale).datum()))
     }
 );
+
+sql_function!(
+    /// What is kept of a state of numeric's aggregates; NULL without rows.
+    tsc_numeric_moments_final,
+    |args| -> pg_sys::Datum {
+        let Some(bytes) = args.numeric_state_bytes(0)? else { return Ok(None) };
+        let (kept, start) = put_bytes(bytes.len() + 1);
+        // SAFETY: as many bytes were allocated.
+        unsafe {
+            start.write(MOMENTS_OF_14);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.add(1), bytes.len());
+        }
+        Ok(Some(kept))
+    }
+);
+
+sql_function!(
+    /// Takes in what is kept of a group: (state, bytes).
+    tsc_numeric_moments_merge,
+    |args| -> pg_sys::Datum {
+        args.state_context()?;
+        let Some(kept) = args.bytes(1) else { return Ok(args.datum(0)) };
+        match kept.split_first() {
+            // SAFETY: they have been looked through.
+            Some((&MOMENTS_OF_14, bytes)) if are_moments(bytes) => unsafe { args.combine_numeric_state(0, bytes) },
+            _ => Err(Error::new(SqlState("22P03"), "these bytes are not the moments of a group of numeric values")),
+        }
+    }
+);
+
+/// Whether bytes are those of a state of numeric's aggregates, such that PostgreSQL can read it without harm: anyone may call the
+/// aggregates with bytes of their own.
+fn are_moments(bytes: &[u8]) -> bool {
+    let mut rest = Rest(bytes);
+    // Count; sum; sum of squares; greatest scale, and of how many; NaNs and infinities.
+    let mut read = || -> Option<()> {
+        rest.count()?;
+        rest.number()?;
+        rest.number()?;
+        rest.integer().filter(|scale| (0..=MOST_DIGITS).contains(scale))?;
+        (0..4).try_for_each(|_| rest.count().map(drop))
+    };
+    read().is_some() && rest.0.is_empty()
+}
+
+/// More than a square of a value of numeric can have, on either side of the decimal point.
+const MOST_DIGITS: i32 = 1 << 20;
+
+/// What has not been read yet.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn integer(&mut self) -> Option<i32> {
+        self.take().map(i32::from_be_bytes)
+    }
+
+    fn count(&mut self) -> Option<i64> {
+        self.take().map(i64::from_be_bytes).filter(|count| *count >= 0)
+    }
+
+    /// Its number of digits, each of four decimals; the weight of the first; sign; scale; the digits.
+    fn number(&mut self) -> Option<()> {
+        let digits = self.integer().filter(|digits| (0..=MOST_DIGITS).contains(digits))?;
+        self.integer().filter(|weight| (-MOST_DIGITS..=MOST_DIGITS).contains(weight))?;
+        self.integer().filter(|sign| [POSITIVE, NEGATIVE].contains(sign))?;
+        self.integer().filter(|scale| (0..=MOST_DIGITS).contains(scale))?;
+        (0..digits).try_for_each(|_| self.take().map(u16::from_be_bytes).filter(|digit| *digit < 10_000).map(drop))
+    }
+}
+
+const POSITIVE: i32 = 0;
+const NEGATIVE: i32 = 0x4000;
+
+#[cfg(test)]
+mod tests {
+    use super::are_moments;
+
+    /// The state of one value of one digit.
+    fn state(digit: u16, sign: i32, weight: i32) -> Vec<u8> {
+        let number = |sign: i32| {
+            let head = [1, weight, sign, 0].into_iter().flat_map(i32::to_be_bytes);
+            head.chain(digit.to_be_bytes()).collect::<Vec<u8>>()
+        };
+        let counts = [1_i64, 0, 0, 0].into_iter().flat_map(i64::to_be_bytes);
+        1_i64.to_be_bytes().into_iter().chain(number(sign)).chain(number(0)).chain([0; 4]).chain(counts).collect()
+    }
+
+    #[test]
+    fn test_moments_are_told_from_other_bytes() {
+        let good = state(7, 0x4000, -3);
+        assert!(are_moments(&good));
+        for cut in 0..good.len() {
+            assert!(!are_moments(&good[..cut]), "{cut} bytes");
+        }
+        assert!(!are_moments(&[&good[..], &[0]].concat()));
+        assert!(!are_moments(&state(10_000, 0, 0)));
+        assert!(!are_moments(&state(7, 0xC000, 0)));
+        assert!(!are_moments(&state(7, 0, i32::MIN)));
+        assert!(!are_moments(&state(7, 0, 1 << 30)));
+    }
+}

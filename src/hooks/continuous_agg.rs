@@ -10,6 +10,7 @@ use crate::cagg::definition::create::{self, Outcome};
 use crate::cagg::definition::options::{Asked, Options};
 use crate::cagg::refresh;
 use crate::catalog::continuous_agg::ContinuousAgg;
+use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options;
 use crate::pg::relation::{Relation, optional_string, relation_name};
@@ -147,16 +148,24 @@ pub unsafe fn adapt(statement: *mut pg_sys::Node) -> Result<()> {
             pg_sys::NodeTag::T_ViewStmt => {
                 let view = &*statement.cast::<pg_sys::ViewStmt>();
                 if view.replace
-                    && !is_stand_in(view.query)
                     && let Some(relid) = resolve(view.view, pg_sys::NoLock)
                 {
-                    ddl::check_replace(relid)?;
+                    ddl::check_replace(relid, is_stand_in(view.query))?;
                 }
             }
+            pg_sys::NodeTag::T_RuleStmt => refuse_behavior((*statement.cast::<pg_sys::RuleStmt>()).relation, "rule")?,
+            pg_sys::NodeTag::T_CreateTrigStmt => refuse_behavior((*statement.cast::<pg_sys::CreateTrigStmt>()).relation, "trigger")?,
             _ => {}
         }
         Ok(())
     }
+}
+
+/// # Safety
+/// A RangeVar of the parser's.
+unsafe fn refuse_behavior(relation: *mut pg_sys::RangeVar, what: &str) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { resolve(relation, pg_sys::NoLock) }.map_or(Ok(()), |relid| ddl::refuse_behavior(relid, what))
 }
 
 /// A query without FROM whose outputs are all NULL: what pg_dump puts in the place of a view while what the view needs is not there yet,
@@ -271,10 +280,8 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
         let Some((agg, relid)) = part(statement.relation) else { return Ok(Rest::Statement) };
         let commands = list::pointers::<pg_sys::AlterTableCmd>(statement.cmds);
         if relid != agg.user_view {
-            return match commands.iter().find(|command| relid != agg.storage || is_of_whole((***command).subtype)) {
-                Some(_) => Err(ddl::refuse_part(&agg, relid, "alter")),
-                None => Ok(Rest::Statement),
-            };
+            let all_allowed = relid == agg.storage && commands.iter().all(|command| is_for_storage((**command).subtype));
+            return if all_allowed { Ok(Rest::Statement) } else { Err(ddl::refuse_part(&agg, relid, "alter")) };
         }
         ffi::PreventCommandIfReadOnly(c"ALTER MATERIALIZED VIEW".as_ptr());
         acl::require_owner(relid)?;
@@ -310,6 +317,13 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
         }
         // Options of views (security_barrier) and defaults of a view's columns are PostgreSQL's.
         if statement.objtype == Object::OBJECT_MATVIEW || left.iter().any(|command| has_ours(*command)) {
+            if !left.iter().all(|command| is_for_storage((**command).subtype)) {
+                return Err(Error::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    format!("cannot do this to continuous aggregate \"{}\"", relation_name(agg.user_view)),
+                )
+                .detail("Its storage has the form and the rows that its query gives."));
+            }
             statement.objtype = Object::OBJECT_TABLE;
             statement.relation = range_var(agg.storage).unwrap_or(statement.relation);
         }
@@ -318,19 +332,28 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
     }
 }
 
-/// What may not be done to storage by itself.
-fn is_of_whole(subtype: Kind::Type) -> bool {
-    matches!(
-        subtype,
-        Kind::AT_AddColumn
-            | Kind::AT_DropColumn
-            | Kind::AT_AlterColumnType
-            | Kind::AT_DropNotNull
-            | Kind::AT_ChangeOwner
-            | Kind::AT_AddInherit
-            | Kind::AT_EnableRowSecurity
-            | Kind::AT_ForceRowSecurity
-    )
+/// What may be done to storage: how it is stored, not what it holds. Partitions come with a restore, by who owns the extension.
+fn is_for_storage(subtype: Kind::Type) -> bool {
+    match subtype {
+        Kind::AT_SetStatistics
+        | Kind::AT_SetOptions
+        | Kind::AT_ResetOptions
+        | Kind::AT_SetStorage
+        | Kind::AT_SetCompression
+        | Kind::AT_ClusterOn
+        | Kind::AT_DropCluster
+        | Kind::AT_SetLogged
+        | Kind::AT_SetTableSpace
+        | Kind::AT_SetRelOptions
+        | Kind::AT_ResetRelOptions
+        | Kind::AT_ReplicaIdentity
+        | Kind::AT_DetachPartition
+        | Kind::AT_DetachPartitionFinalize => true,
+        // Why that may not be is said by what refuses it.
+        Kind::AT_SetUnLogged => true,
+        Kind::AT_AttachPartition => acl::owns_extension(extension::NAME),
+        _ => false,
+    }
 }
 
 /// # Safety

@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
+use crate::cagg::requirements::{self, Change};
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
 use crate::chunk::row_form;
@@ -49,6 +50,7 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
             forward();
             if let Some(hypertable) = parent.and_then(|parent| hypertable_of(parent)) {
                 ddl::sync_partitions(&hypertable);
+                requirements::check_part(hypertable.relid)?;
             }
             return Ok(());
         }
@@ -175,6 +177,46 @@ pub(super) fn range_var(relid: pg_sys::Oid) -> Option<*mut pg_sys::RangeVar> {
 pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl FnOnce()) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
+        let changes = refusable_changes(&*statement);
+        let check = || changes.iter().try_for_each(|(relid, change)| requirements::check_change(*relid, *change));
+        check()?;
+        alter_checked(statement, forward)?;
+        // Whoever made a continuous aggregate meanwhile has finished: the table is locked.
+        check()
+    }
+}
+
+/// The changes that continuous aggregates over a table may not let happen.
+///
+/// # Safety
+/// A statement of the parser's.
+unsafe fn refusable_changes(statement: &pg_sys::AlterTableStmt) -> Vec<(pg_sys::Oid, Change)> {
+    if statement.objtype != pg_sys::ObjectType::OBJECT_TABLE {
+        return Vec::new();
+    }
+    // SAFETY: the caller's promise: a list of AlterTableCmd nodes.
+    unsafe {
+        let kinds = list::pointers::<pg_sys::AlterTableCmd>(statement.cmds).into_iter().map(|command| (*command).subtype);
+        let changes: Vec<Change> = kinds
+            .filter_map(|kind| match kind {
+                Kind::AT_SetUnLogged => Some(Change::Unlogged),
+                Kind::AT_EnableRowSecurity => Some(Change::RowSecurity),
+                _ => None,
+            })
+            .collect();
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let relid = resolve(statement.relation, pg_sys::NoLock);
+        relid.map_or_else(Vec::new, |relid| changes.into_iter().map(|change| (relid, change)).collect())
+    }
+}
+
+/// # Safety
+/// As [`alter_table`].
+unsafe fn alter_checked(statement: *mut pg_sys::AlterTableStmt, forward: impl FnOnce()) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
         let statement = &mut *statement;
         let is_table = statement.objtype == pg_sys::ObjectType::OBJECT_TABLE;
         let Some(hypertable) = (if is_table { hypertable_of(statement.relation) } else { None }) else {
@@ -195,7 +237,10 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
                     ddl::repeat_on_batches(relid, command);
                 }
             }
-            touches.iter().filter_map(|relid| cache::find(*relid)).for_each(|hypertable| ddl::sync_partitions(&hypertable));
+            for hypertable in touches.iter().filter_map(|relid| cache::find(*relid)) {
+                ddl::sync_partitions(&hypertable);
+                requirements::check_part(hypertable.relid)?;
+            }
             return Ok(());
         };
         let (options, rest): (Vec<_>, Vec<_>) =
@@ -217,6 +262,9 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
         }
         for command in copies {
             follow_command(hypertable.relid, command);
+            if is_partition_command((*command).subtype) {
+                requirements::check_part(hypertable.relid)?;
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use pgrx::pg_sys;
 
+use crate::cagg::guard;
 use crate::columnar::dml;
 use crate::ingest::guard::connect;
 use crate::ingest::routing::note_executor_start;
@@ -29,7 +30,10 @@ unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
     // SAFETY: PostgreSQL's own arguments are handed on; no destructor is pending while the executor starts.
     unsafe {
         note_executor_start();
-        let prepared = boundary(|| dml::before_start(query, flags));
+        let prepared = boundary(|| {
+            guard::check_statement((*query).plannedstmt)?;
+            dml::before_start(query, flags)
+        });
         match PREVIOUS {
             Some(previous) => previous(query, flags),
             None => raw::standard_ExecutorStart(query, flags),

@@ -76,6 +76,7 @@ fn dropped(relid: pg_sys::Oid) -> Result<()> {
         }
         b'v' => ddl::note_drop(relid),
         b'r' | b'f' => {
+            ddl::note_drop_of_catalog(relid);
             kept::before_drop(relid);
             chunk::delete(relid);
             columnar_chunk::delete(relid);

@@ -2,10 +2,11 @@
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
-use crate::catalog::cache;
+use crate::catalog::{cache, continuous_agg};
 use crate::change::{kept, place};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::relation_name;
+use crate::pg::relation::{Relation, relation_name};
+use crate::pg::size::is_without_pages;
 use crate::pg::{ffi, list};
 
 /// # Safety
@@ -31,12 +32,17 @@ pub unsafe fn before_alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Vec
             if !matches!(kind, Kind::AT_AttachPartition | Kind::AT_DetachPartition) {
                 continue;
             }
-            let Some(relid) = resolve((*(*command).def.cast::<pg_sys::PartitionCmd>()).name) else { continue };
+            let partition = (*command).def.cast::<pg_sys::PartitionCmd>();
+            let Some(relid) = resolve((*partition).name) else { continue };
             if kind == Kind::AT_AttachPartition {
                 refuse_hypertable(relid)?;
                 attached.push(relid);
             } else {
                 kept::before_drop(relid);
+                if (*partition).concurrent {
+                    // Refreshes go on until the first of its transactions is committed: what they materialize meanwhile is not kept.
+                    place::note_table(relid);
+                }
             }
         }
     }
@@ -57,6 +63,17 @@ pub fn after_alter(attached: &[pg_sys::Oid]) {
     attached.iter().for_each(|relid| place::note_table(*relid));
 }
 
+/// True if a dump is being restored into a table: its hypertable's continuous aggregates came with the dump as well, and know its rows.
+/// Indexes come later.
+fn is_being_restored(relid: pg_sys::Oid) -> bool {
+    let Some(hypertable) = place::hypertable_of(relid).filter(|hypertable| hypertable.grain.is_some()) else { return false };
+    if !continuous_agg::of_source(hypertable.relid).iter().all(|agg| agg.is_restored) {
+        return false;
+    }
+    Relation::try_open(relid, pg_sys::RowExclusiveLock)
+        .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
+}
+
 /// Before a COPY into a table that is no hypertable: if it is a part of one, nobody looks at its rows one by one.
 ///
 /// # Safety
@@ -66,6 +83,7 @@ pub unsafe fn before_copy(statement: *mut pg_sys::CopyStmt) {
     unsafe {
         if !(*statement).relation.is_null()
             && let Some(relid) = resolve((*statement).relation)
+            && !is_being_restored(relid)
         {
             place::note_table(relid);
         }

@@ -37,6 +37,9 @@ unsafe extern "C-unwind" fn plan(
             record::mark(query);
             let mut is_routed = false;
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
+                // A snapshot may be taken under locks that are held already, and then nothing else looks for chunks that it sees and the
+                // relation cache doesn't.
+                ffi::AcceptInvalidationMessages();
                 planner::rewrite(query, parameters);
                 is_routed = routing::is_enabled() && routing::route(query, parameters);
                 planner::Session::new()

@@ -3,7 +3,8 @@
 //! `TRUNCATE ONLY chunk` empties the heap alone, as ONLY means the heap everywhere: so a restore by several sessions begins with a table,
 //! when batches may be there already.
 //!
-//! What was materialized of the rows has to be computed anew.
+//! What was materialized of the rows has to be computed anew; not so if there were none, as in a restore by several sessions, which
+//! empties what it has just created.
 //!
 //! PostgreSQL names each table that it will truncate (children, and what CASCADE reaches, included) to the object access hook.
 
@@ -15,18 +16,23 @@ use crate::catalog::columnar_chunk;
 use crate::change::kept;
 use crate::chunk::row_form;
 use crate::pg::guard::on_error;
+use crate::pg::relation::Relation;
+use crate::pg::size::is_without_pages;
 use crate::pg::{ffi, list};
 
 thread_local! {
-    /// The tables of the statements that run now: a trigger may truncate while TRUNCATE runs.
-    static NOTED: RefCell<Vec<Vec<pg_sys::Oid>>> = const { RefCell::new(Vec::new()) };
+    /// The tables of the statements that run now, and whether they have rows: a trigger may truncate while TRUNCATE runs.
+    static NOTED: RefCell<Vec<Vec<(pg_sys::Oid, bool)>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A table is about to be truncated.
+/// A table is about to be truncated. It is locked against all others.
 pub fn note(relid: pg_sys::Oid) {
+    let relation = Relation::open(relid, pg_sys::NoLock);
+    let has_rows = relation.class().relkind as u8 != b'r' || !is_without_pages(&relation);
+    drop(relation);
     NOTED.with_borrow_mut(|noted| {
         if let Some(statement) = noted.last_mut() {
-            statement.push(relid);
+            statement.push((relid, has_rows));
         }
     });
 }
@@ -40,11 +46,14 @@ pub unsafe fn run(statement: *mut pg_sys::TruncateStmt, forward: impl FnOnce()) 
     let spared = unsafe { named_only(statement) };
     NOTED.with_borrow_mut(|noted| noted.push(Vec::new()));
     on_error(forward, || drop(NOTED.with_borrow_mut(Vec::pop)));
-    for relid in NOTED.with_borrow_mut(Vec::pop).unwrap_or_default() {
-        if let Some(part) = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid)) {
-            row_form::drop_part(&part);
+    for (relid, has_rows) in NOTED.with_borrow_mut(Vec::pop).unwrap_or_default() {
+        let part = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid));
+        if let Some(part) = &part {
+            row_form::drop_part(part);
         }
-        kept::after_truncate(relid);
+        if has_rows || part.is_some() {
+            kept::after_truncate(relid);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::continuous_agg::{self, Rest};
 use super::{database, ddl, index_rights, partitions, roles, subscription, truncate, vacuum};
-use crate::cagg::ddl as cagg;
+use crate::cagg::{ddl as cagg, guard as storage};
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
 use crate::hypertable::tablespaces;
@@ -54,11 +54,7 @@ unsafe extern "C-unwind" fn process(
     let call = Call { statement, text, read_only_tree, context, parameters, environment, receiver, completion };
     // SAFETY: PostgreSQL's own arguments.
     unsafe {
-        boundary(|| {
-            dispatch(call)?;
-            cagg::finish_drops();
-            Ok(())
-        })
+        boundary(|| cagg::follow_drops(|| dispatch(call)));
     }
 }
 
@@ -174,7 +170,12 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::grant(statement.cast());
                 forward();
             }
+            pg_sys::NodeTag::T_CreateTrigStmt => {
+                continuous_agg::adapt(statement)?;
+                forward();
+            }
             pg_sys::NodeTag::T_RuleStmt => {
+                continuous_agg::adapt(statement)?;
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
@@ -219,8 +220,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
         T_AlterDomainStmt, T_AlterEnumStmt, T_AlterObjectSchemaStmt, T_AlterTableStmt, T_CommentStmt, T_CopyStmt, T_CreateStmt,
-        T_CreateTableAsStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt, T_ReassignOwnedStmt,
-        T_RefreshMatViewStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt, T_ViewStmt,
+        T_CreateTableAsStmt, T_CreateTrigStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
+        T_ReassignOwnedStmt, T_RefreshMatViewStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt, T_ViewStmt,
     };
     matches!(
         tag,
@@ -237,6 +238,7 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
             | T_CopyStmt
             | T_CreateStmt
             | T_CreateTableAsStmt
+            | T_CreateTrigStmt
             | T_AlterTableStmt
             | T_RenameStmt
             | T_IndexStmt
@@ -259,6 +261,11 @@ unsafe fn process_copy(call: Call) -> Result<()> {
     unsafe {
         let copy = (*call.statement).utilityStmt.cast::<pg_sys::CopyStmt>();
         if !(*copy).relation.is_null() {
+            if (*copy).is_from
+                && let Some(relid) = ddl::resolve((*copy).relation, pg_sys::NoLock)
+            {
+                storage::check_table(relid)?;
+            }
             if !(*copy).is_from {
                 copy::rewrite_copy_to(copy);
             } else if let Some(rows) = copy::copy_from(copy, call.text)? {

@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use tsc_kernel::axis::Slice;
 
 use crate::catalog::chunk as chunk_catalog;
+use crate::catalog::continuous_agg;
 use crate::catalog::dimension::{Dimension, Division};
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::tablespace;
@@ -168,6 +169,9 @@ pub fn attach_tree(parent: &Relation, hypertable: &Hypertable, table: &NewTable,
     super::replica_identity::set(parent, &relation);
     if let Some(id) = table.chunk_id {
         chunk_catalog::insert(id, hypertable.id, table.oid);
+        if hypertable.grain.is_some() {
+            continuous_agg::adopt(hypertable.relid);
+        }
         crate::pg::table::command_counter_increment();
     }
     for (remainder, part) in table.parts.iter().enumerate() {

@@ -71,33 +71,17 @@ unsafe fn guard_plan(statement: *mut pg_sys::PlannedStmt, plan: *mut pg_sys::Pla
         if (*modify).operation == pg_sys::CmdType::CMD_DELETE {
             return;
         }
-        let entry = list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable)[(*modify).nominalRelation as usize - 1];
-        let Some(hypertable) = cache::find((*entry).relid) else { return };
+        let entries = list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable);
+        let Some(hypertable) = cache::find((*entries[(*modify).nominalRelation as usize - 1]).relid) else { return };
         let key = match (*modify).operation {
             pg_sys::CmdType::CMD_INSERT => hypertable.time().attribute,
-            pg_sys::CmdType::CMD_UPDATE => match updated_column(modify, (*statement).rtable, &hypertable) {
+            pg_sys::CmdType::CMD_UPDATE => match record::assigned(modify, &entries, &hypertable) {
                 Some(number) => number,
                 None => return,
             },
             _ => 0,
         };
         (*plan).lefttree = make_plan(&hypertable, key, (*plan).lefttree).cast();
-    }
-}
-
-/// Where an UPDATE's subplan has the new value of the time column; None if it is not updated.
-///
-/// # Safety
-/// As [`guard_plan`].
-unsafe fn updated_column(modify: *mut pg_sys::ModifyTable, rtable: *mut pg_sys::List, hypertable: &Hypertable) -> Option<i16> {
-    // SAFETY: both lists have one element for each result relation; the columns are numbered as in that relation.
-    unsafe {
-        let relation = *list::ints((*modify).resultRelations).first()?;
-        let columns = list::ints(*list::pointers((*modify).updateColnosLists).first()?);
-        let entry = list::pointers::<pg_sys::RangeTblEntry>(rtable)[relation as usize - 1];
-        let column = crate::pg::relation::c_string(&hypertable.time().column);
-        let attribute = ffi::get_attnum((*entry).relid, column.as_ptr());
-        columns.iter().position(|number| *number == i32::from(attribute)).map(|index| index as i16 + 1)
     }
 }
 

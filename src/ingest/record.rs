@@ -153,12 +153,11 @@ pub unsafe fn add(statement: *mut pg_sys::PlannedStmt, modify: *mut pg_sys::Modi
         let mut whole = !(*modify).fdwDirectModifyPlans.is_null() || (old == 0 && (*modify).operation != CMD_INSERT);
         let new = match (*modify).operation {
             CMD_INSERT => {
-                let attribute = attribute_of(&hypertable, target);
-                let sets_time = list::ints((*modify).onConflictCols).contains(&attribute.into());
-                whole |= (*modify).onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE && sets_time;
-                attribute
+                // A unique index of the chunk's own may lack the time: the row that is there may have any.
+                whole |= (*modify).onConflictAction == pg_sys::OnConflictAction::ONCONFLICT_UPDATE;
+                attribute_of(&hypertable, target)
             }
-            CMD_UPDATE => assigned(modify, &entries, &hypertable),
+            CMD_UPDATE => assigned(modify, &entries, &hypertable).unwrap_or(0),
             CMD_MERGE => {
                 // New times are in the actions.
                 whole |= !is_root;
@@ -174,17 +173,21 @@ pub unsafe fn add(statement: *mut pg_sys::PlannedStmt, modify: *mut pg_sys::Modi
     }
 }
 
-/// Where an UPDATE's rows have their new time; 0 if it is not assigned.
+/// Where the rows below an UPDATE have their new time; None if it is not assigned.
 ///
 /// # Safety
 /// A ModifyTable; `entries` is its range table.
-unsafe fn assigned(modify: *mut pg_sys::ModifyTable, entries: &[*mut pg_sys::RangeTblEntry], hypertable: &Hypertable) -> i16 {
+pub(super) unsafe fn assigned(
+    modify: *mut pg_sys::ModifyTable,
+    entries: &[*mut pg_sys::RangeTblEntry],
+    hypertable: &Hypertable,
+) -> Option<i16> {
     // SAFETY: both lists have one element for each result relation; the columns are numbered as in that relation.
     unsafe {
-        let Some(relation) = list::ints((*modify).resultRelations).first().copied() else { return 0 };
-        let Some(columns) = list::pointers((*modify).updateColnosLists).first().map(|columns| list::ints(*columns)) else { return 0 };
+        let relation = *list::ints((*modify).resultRelations).first()?;
+        let columns = list::ints(*list::pointers((*modify).updateColnosLists).first()?);
         let attribute = attribute_of(hypertable, (*entries[relation as usize - 1]).relid);
-        columns.iter().position(|number| *number == i32::from(attribute)).map_or(0, |index| index as i16 + 1)
+        columns.iter().position(|number| *number == i32::from(attribute)).map(|index| index as i16 + 1)
     }
 }
 

@@ -31,15 +31,17 @@ unsafe fn oid(relation: *mut pg_sys::ResultRelInfo) -> pg_sys::Oid {
 pub unsafe fn note(modify: *mut pg_sys::ModifyTableState) {
     // SAFETY: the caller's promise.
     unsafe {
+        // Rows that an UPDATE moved, and those that a MERGE inserted, may have gone to a chunk that the statement scans. An UPDATE
+        // changes rows by the triggers of the chunks where they were, whatever those have that it moves them to.
+        let scans = (*modify).operation != pg_sys::CmdType::CMD_INSERT && !(*modify).mt_partition_tuple_routing.is_null();
+        let mut scanned = (0..(*modify).mt_nrels as usize).map(|index| (*modify).resultRelInfo.add(index));
+        let changed_before = scans && scanned.any(|relation| may_change_rows(relation));
         for relation in list::pointers((*(*modify).ps.state).es_tuple_routing_result_relations) {
-            if may_change_rows(relation) {
+            if changed_before || may_change_rows(relation) {
                 place::note_table(oid(relation));
             }
         }
-        // Rows that an UPDATE moved, and those that a MERGE inserted, may have gone to a chunk that the statement scans.
-        let scans = (*modify).operation != pg_sys::CmdType::CMD_INSERT && !(*modify).mt_partition_tuple_routing.is_null();
-        let scanned = || (0..(*modify).mt_nrels as usize).map(|index| (*modify).resultRelInfo.add(index));
-        if scans && scanned().any(|relation| may_change_rows(relation)) {
+        if changed_before {
             note_scanned(modify);
         }
     }

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::relation::{Relation, relation_name};
+use super::relation::{Relation, qualified_name, relation_name};
 use super::syscache::{self, CacheTuple};
 use super::{context, ffi, table};
 use crate::error::{Error, Result, SqlState};
@@ -73,6 +73,20 @@ pub fn require_owner(relid: pg_sys::Oid) -> Result<()> {
     }
     Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of table {}", relation_name(relid)))
         .hint("Only the owner of the table, a member of the owning role or a superuser can do this."))
+}
+
+/// Only a role that may keep writers out of a table goes on: one that may make triggers of it, as PostgreSQL has it.
+pub fn require_trigger(relid: pg_sys::Oid) -> Result<()> {
+    // SAFETY: catalog look-ups.
+    if unsafe { ffi::pg_class_aclcheck(relid, context::current_user(), pg_sys::ACL_TRIGGER) } == pg_sys::AclResult::ACLCHECK_OK {
+        return Ok(());
+    }
+    // SAFETY: a syscache look-up.
+    let kind = if unsafe { ffi::get_rel_relkind(relid) } as u8 == b'v' { "view" } else { "table" };
+    let name = qualified_name(relid).unwrap_or_default();
+    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for {kind} {}", relation_name(relid)))
+        .detail("Writers are kept out for a moment, and from then on record what they change: that takes the privilege TRIGGER.")
+        .hint(format!("Use GRANT TRIGGER ON {name}.")))
 }
 
 /// Only a role that may create in the schema goes on.

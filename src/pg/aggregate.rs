@@ -182,6 +182,7 @@ struct ThreeFloats {
 }
 
 /// The call of a function of two arguments.
+#[derive(Default)]
 #[repr(C)]
 struct TwoArguments {
     call: pg_sys::FunctionCallInfoBaseData,
@@ -216,16 +217,46 @@ impl Args {
                 values: other,
             };
             pgrx::varlena::set_varsize_4b((&raw mut other).cast(), size_of::<ThreeFloats>() as i32);
-            let argument = |value| pg_sys::NullableDatum { value, isnull: false };
-            let mut call = TwoArguments {
-                call: pg_sys::FunctionCallInfoBaseData {
-                    context: (*self.fcinfo()).context,
-                    nargs: 2,
-                    ..pg_sys::FunctionCallInfoBaseData::default()
-                },
-                args: [argument(state), argument((&raw mut other).into())],
-            };
-            Some(raw::float8_combine((&raw mut call).cast()))
+            Some(raw::float8_combine(self.call(&mut TwoArguments::default(), &[Some(state), Some((&raw mut other).into())])))
         }
+    }
+
+    /// The bytes of the state of numeric's aggregates at `index`, as PostgreSQL hands them from one worker to another; None without rows.
+    pub fn numeric_state_bytes(self, index: usize) -> Result<Option<&'static [u8]>> {
+        self.state_context()?;
+        let Some(state) = self.datum(index) else { return Ok(None) };
+        // SAFETY: a state, since the function is called as a part of an aggregate; a palloc'd bytea comes out. No destructor is pending.
+        unsafe {
+            let bytes: *mut pg_sys::varlena =
+                raw::numeric_serialize(self.call(&mut TwoArguments::default(), &[Some(state)])).cast_mut_ptr();
+            Ok(Some(std::slice::from_raw_parts(pgrx::varlena::vardata_any(bytes).cast(), pgrx::varlena::varsize_any_exhdr(bytes))))
+        }
+    }
+
+    /// The state of numeric's aggregates at `index`, or a new one, with another one taken in, in place.
+    ///
+    /// # Safety
+    /// The bytes are such as [`Self::numeric_state_bytes`] gives.
+    pub unsafe fn combine_numeric_state(self, index: usize, bytes: &[u8]) -> Result<Option<pg_sys::Datum>> {
+        self.state_context()?;
+        // SAFETY: the functions find the aggregate by the call's context. What they make of the bytes lives in the current memory
+        // context, the state in that of the aggregate. No destructor is pending.
+        unsafe {
+            let (other, start) = put_bytes(bytes.len());
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+            let other = raw::numeric_deserialize(self.call(&mut TwoArguments::default(), &[Some(other), None]));
+            Ok(Some(raw::numeric_combine(self.call(&mut TwoArguments::default(), &[self.datum(index), Some(other)]))))
+        }
+    }
+
+    /// A call of a function of up to two arguments as a part of the same aggregate.
+    fn call(self, call: &mut TwoArguments, arguments: &[Option<pg_sys::Datum>]) -> pg_sys::FunctionCallInfo {
+        // SAFETY: fcinfo is that of the running call.
+        call.call.context = unsafe { (*self.fcinfo()).context };
+        call.call.nargs = arguments.len() as i16;
+        for (place, value) in call.args.iter_mut().zip(arguments) {
+            *place = pg_sys::NullableDatum { value: value.unwrap_or(pg_sys::Datum::null()), isnull: value.is_none() };
+        }
+        std::ptr::from_mut(call).cast()
     }
 }

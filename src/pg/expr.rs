@@ -80,6 +80,18 @@ impl Expr {
         unsafe { ffi::exprType(self.0) }
     }
 
+    /// The collation of its value; 0 if its type has none.
+    pub fn collation(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprCollation(self.0) }
+    }
+
+    /// The collation that it goes by itself; 0 if it needs none.
+    pub fn input_collation(self) -> pg_sys::Oid {
+        // SAFETY: `new`'s promise.
+        unsafe { ffi::exprInputCollation(self.0) }
+    }
+
     /// A deep copy.
     #[must_use]
     pub fn copy(self) -> Self {
@@ -117,6 +129,11 @@ impl Expr {
     pub fn as_const(self) -> Option<(pg_sys::Oid, pg_sys::Datum)> {
         let constant: &pg_sys::Const = self.cast(NodeTag::T_Const)?;
         (!constant.constisnull).then_some((constant.consttype, constant.constvalue))
+    }
+
+    /// True for a constant, NULL or not.
+    pub fn is_const(self) -> bool {
+        self.cast(NodeTag::T_Const).is_some_and(|_: &pg_sys::Const| true)
     }
 
     /// True for a constant NULL.
@@ -262,6 +279,23 @@ pub fn junction(is_and: bool, parts: &[Expr]) -> Expr {
     Expr(unsafe { ffi::makeBoolExpr(operation, list::from_pointers(parts.iter().map(|part| part.0)), -1) }.cast())
 }
 
+/// A condition that is looked at only where another one is true, and is false elsewhere.
+pub fn guarded(guard: Expr, condition: Expr) -> Expr {
+    let (choice, arm): (*mut pg_sys::CaseExpr, *mut pg_sys::CaseWhen) =
+        (node::make_node(NodeTag::T_CaseExpr), node::make_node(NodeTag::T_CaseWhen));
+    // SAFETY: fresh nodes.
+    unsafe {
+        (*arm).expr = guard.as_ptr();
+        (*arm).result = condition.as_ptr();
+        (*arm).location = -1;
+        (*choice).casetype = pg_sys::BOOLOID;
+        (*choice).args = list::from_pointers([arm]);
+        (*choice).defresult = ffi::makeBoolConst(false, false).cast();
+        (*choice).location = -1;
+    }
+    Expr(choice.cast())
+}
+
 /// Folds what is constant, parameters of known value included.
 pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
     let global: *mut pg_sys::PlannerGlobal = node::make_node(NodeTag::T_PlannerGlobal);
@@ -272,6 +306,29 @@ pub fn fold(expr: Expr, parameters: pg_sys::ParamListInfo) -> Expr {
         (*root).glob = global;
         Expr(ffi::eval_const_expressions(root, expr.copy().0))
     }
+}
+
+/// Whether an expression is made of constants, and of types and functions of PostgreSQL's own: who evaluates it runs no code of a user's.
+pub fn is_plain(expr: Expr) -> bool {
+    let is_own = |oid: pg_sys::Oid| oid.to_u32() < pg_sys::FirstUnpinnedObjectId;
+    if !is_own(expr.type_oid()) {
+        return false;
+    }
+    if let Some((function, args)) = expr.as_call() {
+        return is_own(function) && args.into_iter().all(is_plain);
+    }
+    if let Some(operator) = expr.cast::<pg_sys::OpExpr>(NodeTag::T_OpExpr) {
+        return is_own(operator.opno) && expr.elements(operator.args).into_iter().all(is_plain);
+    }
+    if let Some(relabel) = expr.cast::<pg_sys::RelabelType>(NodeTag::T_RelabelType) {
+        return is_plain(Expr(relabel.arg.cast()));
+    }
+    expr.is_const()
+}
+
+/// An argument of a call without the name that it was given by.
+pub fn unnamed(argument: Expr) -> Expr {
+    argument.cast(NodeTag::T_NamedArgExpr).map_or(argument, |named: &pg_sys::NamedArgExpr| Expr(named.arg.cast()))
 }
 
 /// What is likely to come out, to plan by: stable functions are called, too.
@@ -342,7 +399,7 @@ pub fn is_in_default_order(operator: pg_sys::Oid, left: Expr) -> bool {
     comparison_of(operator, left.type_oid()).is_some()
 }
 
-/// A copy of a call with `new` in place of the argument `old`.
+/// A copy of a call with `new` in place of the argument `old`, which may be named.
 pub fn put(call: Expr, old: Expr, new: Expr) -> Expr {
     let copy = call.copy();
     // SAFETY: a copy, changed in place; a FuncExpr's arguments are nodes.
@@ -350,8 +407,14 @@ pub fn put(call: Expr, old: Expr, new: Expr) -> Expr {
         if node::tag(copy.0) == NodeTag::T_FuncExpr {
             let function = &mut *copy.0.cast::<pg_sys::FuncExpr>();
             let arguments = list::pointers::<pg_sys::Node>(function.args);
-            function.args =
-                list::from_pointers(arguments.into_iter().map(|argument| if Expr(argument).equals(old) { new.copy().0 } else { argument }));
+            function.args = list::from_pointers(arguments.into_iter().map(|argument| match node::tag(argument) {
+                _ if Expr(argument).equals(old) => new.copy().0,
+                NodeTag::T_NamedArgExpr if unnamed(Expr(argument)).equals(old) => {
+                    (*argument.cast::<pg_sys::NamedArgExpr>()).arg = new.copy().as_ptr();
+                    argument
+                }
+                _ => argument,
+            }));
         }
     }
     copy

@@ -45,6 +45,7 @@ postgres! {
     fn ATExecChangeOwner(relationOid: Oid, newOwnerId: Oid, recursing: bool, lockmode: LOCKMODE);
     fn AbortCurrentTransaction();
     fn AbortOutOfAnyTransaction();
+    fn AcceptInvalidationMessages();
     fn ActiveSnapshotSet() -> bool;
     fn AfterTriggerBeginQuery();
     fn AfterTriggerEndQuery(estate: *mut EState);
@@ -330,12 +331,14 @@ postgres! {
     fn UnregisterSnapshot(snapshot: Snapshot);
     fn UpdateActiveSnapshotCommandId();
     fn UpdateChangedParamSet(node: *mut PlanState, newchg: *mut Bitmapset);
+    fn VirtualXactLock(vxid: VirtualTransactionId, wait: bool) -> bool;
     fn WaitForLockers(heaplocktag: LOCKTAG, lockmode: LOCKMODE, progress: bool);
     fn WaitLatch(latch: *mut Latch, wakeEvents: c_int, timeout: c_long, wait_event_info: uint32) -> c_int;
     fn XLogBeginInsert();
     fn XLogInsert(rmid: RmgrId, info: uint8) -> XLogRecPtr;
     fn XLogRegisterData(data: *mut c_char, len: c_int);
     fn XactLockTableWait(xid: TransactionId, rel: Relation, ctid: ItemPointer, oper: XLTW_Oper::Type);
+    fn aclcheck_error_type(aclerr: AclResult::Type, typeOid: Oid);
     fn aclmembers(acl: *const Acl, roleids: *mut *mut Oid) -> c_int;
     fn addNSItemToQuery(pstate: *mut ParseState, nsitem: *mut ParseNamespaceItem, addToJoinList: bool, addToRelNameSpace: bool, addToVarNameSpace: bool);
     fn addRangeTableEntryForRelation(pstate: *mut ParseState, rel: Relation, lockmode: c_int, alias: *mut Alias, inh: bool, inFromCl: bool) -> *mut ParseNamespaceItem;
@@ -424,9 +427,11 @@ postgres! {
     fn execCurrentOf(cexpr: *mut CurrentOfExpr, econtext: *mut ExprContext, table_oid: Oid, current_tid: ItemPointer) -> bool;
     fn execute_attr_map_slot(attrMap: *mut AttrMap, in_slot: *mut TupleTableSlot, out_slot: *mut TupleTableSlot) -> *mut TupleTableSlot;
     fn exprCollation(expr: *const Node) -> Oid;
+    fn exprInputCollation(expr: *const Node) -> Oid;
     fn exprType(expr: *const Node) -> Oid;
     fn exprTypmod(expr: *const Node) -> int32;
     fn expression_planner(expr: *mut Expr) -> *mut Expr;
+    fn expression_returns_set(clause: *mut Node) -> bool;
     fn expression_tree_mutator(node: *mut Node, mutator: TreeMutator, context: *mut c_void) -> *mut Node;
     fn expression_tree_walker(node: *mut Node, walker: TreeWalker, context: *mut c_void) -> bool;
     fn find_all_inheritors(parentrelId: Oid, lockmode: LOCKMODE, numparents: *mut *mut List) -> *mut List;
@@ -439,7 +444,6 @@ postgres! {
     fn fmgr_info_cxt(functionId: Oid, finfo: *mut FmgrInfo, mcxt: MemoryContext);
     fn format_type_be(type_oid: Oid) -> *mut c_char;
     fn format_type_extended(type_oid: Oid, typemod: int32, flags: bits16) -> *mut c_char;
-    fn format_type_with_typemod(type_oid: Oid, typemod: int32) -> *mut c_char;
     fn free_object_addresses(addrs: *mut ObjectAddresses);
     fn free_parsestate(pstate: *mut ParseState);
     fn generateClonedIndexStmt(heapRel: *mut RangeVar, source_idx: Relation, attmap: *const AttrMap, constraintOid: *mut Oid) -> *mut IndexStmt;
@@ -484,6 +488,7 @@ postgres! {
     fn get_range_subtype(rangeOid: Oid) -> Oid;
     fn get_rel_name(relid: Oid) -> *mut c_char;
     fn get_rel_namespace(relid: Oid) -> Oid;
+    fn get_rel_persistence(relid: Oid) -> c_char;
     fn get_rel_relispartition(relid: Oid) -> bool;
     fn get_rel_relkind(relid: Oid) -> c_char;
     fn get_rel_type_id(relid: Oid) -> Oid;
@@ -580,13 +585,17 @@ postgres! {
     fn nocachegetattr(tup: HeapTuple, attnum: c_int, att: TupleDesc) -> Datum;
     fn nodeToString(obj: *const c_void) -> *mut c_char;
     fn numeric_cmp(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_combine(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_deserialize(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_div(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_is_nan(num: Numeric) -> bool;
     fn numeric_mul(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_round(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_scale(fcinfo: FunctionCallInfo) -> Datum;
+    fn numeric_serialize(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sqrt(fcinfo: FunctionCallInfo) -> Datum;
     fn numeric_sub(fcinfo: FunctionCallInfo) -> Datum;
+    fn op_hashjoinable(opno: Oid, inputtype: Oid) -> bool;
     fn op_input_types(opno: Oid, lefttype: *mut Oid, righttype: *mut Oid);
     fn op_strict(opno: Oid) -> bool;
     fn palloc(size: Size) -> *mut c_void;
@@ -617,6 +626,7 @@ postgres! {
     fn pg_proc_aclcheck(proc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_strong_random(buf: *mut c_void, len: usize) -> bool;
     fn pg_tablespace_aclcheck(spc_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
+    fn pg_type_aclcheck(type_oid: Oid, roleid: Oid, mode: AclMode) -> AclResult::Type;
     fn pg_tzset(tzname: *const c_char) -> *mut pg_tz;
     fn pgstat_count_truncate(rel: Relation);
     fn pgstat_fetch_stat_local_beentry(beid: c_int) -> *mut LocalPgBackendStatus;

@@ -33,7 +33,6 @@ pub mod intake_am;
 pub mod json;
 pub mod list;
 pub mod live;
-pub mod lock;
 pub mod new_partition;
 pub mod node;
 pub mod numeric;

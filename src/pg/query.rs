@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
+use super::expr::Expr;
 use super::relation::{Relation, c_string, optional_string};
 use super::{context, ffi, guard, list, node};
 use crate::error::{Error, Result};
@@ -94,6 +95,40 @@ unsafe extern "C-unwind" fn put_outer(tree: *mut pg_sys::Node, context: *mut c_v
     }
 }
 
+struct Replacement {
+    old: Expr,
+    new: Expr,
+}
+
+/// Puts one expression in the place of another wherever a query's outputs and its HAVING have it.
+///
+/// # Safety
+/// A Query that may be changed.
+pub unsafe fn replace_in_outputs(query: *mut pg_sys::Query, old: Expr, new: Expr) {
+    let mut replacement = Replacement { old: old.copy(), new };
+    let context = std::ptr::from_mut(&mut replacement).cast();
+    // SAFETY: the mutator gets the expressions back as its context, and copies what it is given.
+    unsafe {
+        (*query).targetList = put_expression((*query).targetList.cast(), context).cast();
+        (*query).havingQual = put_expression((*query).havingQual, context);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn put_expression(tree: *mut pg_sys::Node, context: *mut c_void) -> *mut pg_sys::Node {
+    // SAFETY: PostgreSQL's mutators pass nodes, and the context that `replace_in_outputs` gave them.
+    unsafe {
+        guard::boundary(|| {
+            let replacement = &*context.cast::<Replacement>();
+            Ok(match node::tag(tree) {
+                NodeTag::T_Invalid => tree,
+                _ if Expr::new(tree).equals(replacement.old) => replacement.new.copy().as_ptr(),
+                _ => ffi::expression_tree_mutator(tree, put_expression, context),
+            })
+        })
+    }
+}
+
 /// The definitions of the columns that a query gives, as DefineVirtualRelation makes them.
 ///
 /// # Safety
@@ -151,38 +186,48 @@ pub unsafe fn define_view(view: pg_sys::Oid, query: *mut pg_sys::Query, replace:
     }
 }
 
-struct Relations(Vec<(pg_sys::Oid, u8)>);
+struct RangeTables(Vec<*mut pg_sys::List>);
+
+/// The range tables of a query and of all queries in it.
+///
+/// # Safety
+/// A Query.
+pub unsafe fn range_tables(query: *mut pg_sys::Query) -> Vec<*mut pg_sys::List> {
+    let mut found = RangeTables(Vec::new());
+    // SAFETY: the walker gets the list back as its context.
+    unsafe { find_range_tables(query.cast(), std::ptr::from_mut(&mut found).cast()) };
+    found.0
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn find_range_tables(tree: *mut pg_sys::Node, context: *mut c_void) -> bool {
+    // SAFETY: PostgreSQL's walkers pass nodes, and the context that `range_tables` gave them.
+    unsafe {
+        guard::boundary(|| {
+            Ok(match node::tag(tree) {
+                NodeTag::T_Invalid => false,
+                NodeTag::T_Query => {
+                    (*context.cast::<RangeTables>()).0.push((*tree.cast::<pg_sys::Query>()).rtable);
+                    ffi::query_tree_walker(tree.cast(), find_range_tables, context, 0)
+                }
+                _ => ffi::expression_tree_walker(tree, find_range_tables, context),
+            })
+        })
+    }
+}
 
 /// The relations that a query names at any level, with their kinds.
 ///
 /// # Safety
 /// A Query.
 pub unsafe fn relations(query: *mut pg_sys::Query) -> Vec<(pg_sys::Oid, u8)> {
-    let mut found = Relations(Vec::new());
-    let flags = pg_sys::QTW_EXAMINE_RTES_BEFORE as i32;
-    // SAFETY: the walker gets the list back as its context.
-    unsafe { ffi::query_tree_walker(query, find_relations, std::ptr::from_mut(&mut found).cast(), flags) };
-    found.0
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn find_relations(tree: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: PostgreSQL's walkers pass nodes, and the context that `relations` gave them.
+    // SAFETY: the caller's promise: range tables hold entries.
     unsafe {
-        guard::boundary(|| {
-            Ok(match node::tag(tree) {
-                NodeTag::T_Invalid => false,
-                NodeTag::T_RangeTblEntry => {
-                    let entry = &*tree.cast::<pg_sys::RangeTblEntry>();
-                    if entry.rtekind == pg_sys::RTEKind::RTE_RELATION {
-                        (*context.cast::<Relations>()).0.push((entry.relid, entry.relkind as u8));
-                    }
-                    false
-                }
-                NodeTag::T_Query => ffi::query_tree_walker(tree.cast(), find_relations, context, pg_sys::QTW_EXAMINE_RTES_BEFORE as i32),
-                _ => ffi::expression_tree_walker(tree, find_relations, context),
-            })
-        })
+        let entries = range_tables(query).into_iter().flat_map(|table| list::pointers::<pg_sys::RangeTblEntry>(table));
+        entries
+            .filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION)
+            .map(|entry| ((*entry).relid, (*entry).relkind as u8))
+            .collect()
     }
 }
 

@@ -187,15 +187,14 @@ pub fn type_name(oid: pg_sys::Oid) -> String {
 
 /// The same with its schema, for a cast under any search path: one that cuts nothing off, as to `character`, which is `character(1)`.
 pub fn qualified_type_name(oid: pg_sys::Oid) -> String {
-    let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
-    // SAFETY: format_type_extended returns a palloc'd string for any OID.
-    unsafe { optional_string(ffi::format_type_extended(oid, -1, flags as u16)) }.unwrap_or_default()
+    qualified_type_name_with(oid, -1)
 }
 
 /// The same with its modifier.
-pub fn type_name_with(oid: pg_sys::Oid, typmod: i32) -> String {
-    // SAFETY: format_type_with_typemod returns a palloc'd string for any OID.
-    unsafe { optional_string(ffi::format_type_with_typemod(oid, typmod)) }.unwrap_or_default()
+pub fn qualified_type_name_with(oid: pg_sys::Oid, typmod: i32) -> String {
+    let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
+    // SAFETY: format_type_extended returns a palloc'd string for any OID.
+    unsafe { optional_string(ffi::format_type_extended(oid, typmod, flags as u16)) }.unwrap_or_default()
 }
 
 /// Copies a palloc'd C string that may be NULL.

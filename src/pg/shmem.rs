@@ -1,8 +1,8 @@
-//! Shared memory: one structure with an array behind it, under one lock.
+//! Shared memory: a structure with an array behind it, under one lock, and numbers without one.
 
 use std::marker::PhantomData;
 use std::mem::{align_of, size_of};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use pgrx::pg_sys;
 
@@ -11,6 +11,22 @@ use super::guard::guard;
 
 /// `AddinShmemInitLock` of lwlocknames.h
 const ADDIN_SHMEM_INIT_LOCK: usize = 21;
+
+/// Memory that all processes share under a name: made by the first who asks, in `shmem_startup_hook`.
+fn find_or_make(name: &std::ffi::CStr, size: usize, initialize: impl FnOnce(*mut u8)) -> *mut u8 {
+    // SAFETY: called by the hook; ShmemInitStruct gives that much memory, aligned for anything, or fails.
+    unsafe {
+        let init_lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
+        ffi::LWLockAcquire(init_lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
+        let mut found = false;
+        let place = ffi::ShmemInitStruct(name.as_ptr(), size, &mut found).cast::<u8>();
+        if !found {
+            initialize(place);
+        }
+        ffi::LWLockRelease(init_lock);
+        place
+    }
+}
 
 /// What may lie in shared memory: plain data, and valid when all its bytes are zero.
 ///
@@ -64,20 +80,16 @@ impl<H: Zeroed, E: Zeroed> Region<H, E> {
 
     /// Makes it: in `shmem_startup_hook`. After a crash it is made anew.
     pub fn make(&self) {
-        // SAFETY: called by the hook; ShmemInitStruct gives that much aligned memory.
-        unsafe {
-            let init_lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
-            ffi::LWLockAcquire(init_lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
-            let mut found = false;
-            let head = ffi::ShmemInitStruct(self.name.as_ptr(), self.size(), &mut found).cast::<Head<H>>();
-            if !found {
-                std::ptr::write_bytes(head.cast::<u8>(), 0, self.size());
+        let head = find_or_make(self.name, self.size(), |place| {
+            let head = place.cast::<Head<H>>();
+            // SAFETY: aligned memory of that size, which nobody else sees yet; the tranche was asked for.
+            unsafe {
+                std::ptr::write_bytes(place, 0, self.size());
                 (*head).lock = &raw mut (*ffi::GetNamedLWLockTranche(self.name.as_ptr())).lock;
                 (*head).count = (self.count)();
             }
-            self.place.store(head, Ordering::Release);
-            ffi::LWLockRelease(init_lock);
-        }
+        });
+        self.place.store(head.cast(), Ordering::Release);
     }
 
     /// Runs `f` alone. It holds the lock meanwhile: it is short and calls nothing of PostgreSQL that may fail. None where there is no
@@ -96,5 +108,46 @@ impl<H: Zeroed, E: Zeroed> Region<H, E> {
             raw::LWLockRelease((*head).lock);
             Some(result)
         }
+    }
+}
+
+/// Numbers in shared memory that are read and changed without a lock. Zero at first, and after a crash.
+pub struct Words {
+    name: &'static std::ffi::CStr,
+    count: fn() -> usize,
+    place: AtomicPtr<AtomicU64>,
+}
+
+impl Words {
+    /// `count()` numbers, which is asked when settings are known.
+    pub const fn new(name: &'static std::ffi::CStr, count: fn() -> usize) -> Self {
+        Self { name, count, place: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+
+    /// Asks for the memory: in `shmem_request_hook`.
+    pub fn request(&self) {
+        // SAFETY: called by the hook.
+        unsafe { ffi::RequestAddinShmemSpace((self.count)() * size_of::<AtomicU64>()) }
+    }
+
+    /// Makes it: in `shmem_startup_hook`.
+    pub fn make(&self) {
+        let (count, size) = ((self.count)(), (self.count)() * size_of::<AtomicU64>());
+        let words = find_or_make(self.name, size, |place| {
+            let words = place.cast::<AtomicU64>();
+            // SAFETY: that much memory, which nobody else sees yet.
+            (0..count).for_each(|index| unsafe { words.add(index).write(AtomicU64::new(0)) });
+        });
+        self.place.store(words.cast(), Ordering::Release);
+    }
+
+    /// All of them; none where there is no shared memory of ours.
+    pub fn all(&self) -> &[AtomicU64] {
+        let words = self.place.load(Ordering::Acquire);
+        if words.is_null() {
+            return &[];
+        }
+        // SAFETY: made by `make`, and not freed while a process lives that can see it; count() doesn't change while the server runs.
+        unsafe { std::slice::from_raw_parts(words, (self.count)()) }
     }
 }

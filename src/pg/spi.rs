@@ -74,6 +74,10 @@ impl Transactions {
                 return Err(Error::internal("could not connect to SPI"));
             }
             let result = f(&Self(()));
+            if !pg_sys::FirstSnapshotSet {
+                // What the caller does next in the last transaction is to be as isolated as the session asks for.
+                pg_sys::XactIsoLevel = pg_sys::DefaultXactIsoLevel;
+            }
             ffi::SPI_finish();
             result
         }

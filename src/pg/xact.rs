@@ -33,8 +33,12 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => false,
         _ => return,
     };
-    let callbacks = AT_END.with_borrow(|callbacks| callbacks.clone());
-    callbacks.into_iter().for_each(|callback| callback(committed));
+    registered(&AT_END).for_each(|callback| callback(committed));
+}
+
+/// The callbacks of a list, which is not borrowed while one of them runs.
+fn registered<T: Copy>(list: &'static std::thread::LocalKey<RefCell<Vec<T>>>) -> impl Iterator<Item = T> {
+    (0..).map_while(|index| list.with_borrow(|callbacks| callbacks.get(index).copied()))
 }
 
 type BeforeEnd = fn(bool) -> Result<()>;
@@ -64,10 +68,7 @@ unsafe extern "C-unwind" fn on_before_end(event: pg_sys::XactEvent::Type, _argum
     };
     // SAFETY: called by PostgreSQL, with nothing else pending.
     unsafe {
-        guard::boundary(|| {
-            let callbacks = BEFORE_END.with_borrow(|callbacks| callbacks.clone());
-            callbacks.into_iter().try_for_each(|callback| callback(prepares))
-        });
+        guard::boundary(|| registered(&BEFORE_END).try_for_each(|callback| callback(prepares)));
     }
 }
 

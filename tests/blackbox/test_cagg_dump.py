@@ -33,7 +33,9 @@ SELECT drop_chunks('m', older_than => timestamptz '2024-01-02+00');
 """
 VIEWS = {'other."Hourly"': "1, 2, 3", "daily": "1", "sites": "1, 2, 3"}
 DEFINITIONS = "SELECT * FROM timescaledb_information.continuous_aggregates ORDER BY view_name"
-CATALOG = "SELECT * FROM _timescaledb_config.continuous_agg ORDER BY id"
+CATALOG = "SELECT id, storage, source, user_view, partial_view, direct_view, materialized_only, grain FROM _timescaledb_config.continuous_agg ORDER BY id"
+# What is to be computed: it is no more for having been loaded.
+CHANGES = "SELECT hypertable, low, high FROM _timescaledb_config.hypertable_change UNION ALL SELECT storage, low, high FROM _timescaledb_config.continuous_agg_range WHERE kind = 'i' ORDER BY 1, 2, 3"
 KEPT = "SELECT storage, low, high FROM _timescaledb_config.continuous_agg_range WHERE kind = 'k' ORDER BY 1, 2"
 PARTS = "SELECT classid::regclass, objid::regclass, refobjid::regclass, deptype FROM pg_depend WHERE deptype = 'i' AND objid <> refobjid AND objid IN (SELECT unnest(ARRAY[storage, partial_view])::oid FROM _timescaledb_config.continuous_agg) ORDER BY 2::text"
 
@@ -67,7 +69,10 @@ def assert_same_and_alive(server, original, copy):
 
 @pytest.mark.parametrize("options", [[], ["--inserts"], ["--load-via-partition-root"]], ids=lambda o: " ".join(o) or "copy")
 def test_plain_dumps(server, filled, target, options):
+    assert server.psql(CHANGES, filled) != ""
     server.psql(server.pg_dump(filled, *options), target)
+    if not options:
+        assert server.psql(CHANGES, target) == server.psql(CHANGES, filled)
     assert_same_and_alive(server, filled, target)
 
 
@@ -89,6 +94,7 @@ def test_archives_restored_by_several_sessions(server, filled, target, tmp_path)
     archive = tmp_path / "dump"
     server.run("pg_dump", "-Fc", "-f", archive, database=filled)
     server.run("pg_restore", "-j2", "-d", target, archive)
+    assert server.psql(CHANGES, target) == server.psql(CHANGES, filled)
     assert_same_and_alive(server, filled, target)
 
 
@@ -96,3 +102,22 @@ def test_schema_and_data_apart(server, filled, target):
     server.psql(server.pg_dump(filled, "--schema-only"), target)
     server.psql(server.pg_dump(filled, "--data-only"), target)
     assert_same_and_alive(server, filled, target)
+
+
+def test_what_is_loaded_by_hand_after_a_restore_counts(server, filled, target):
+    """Into a chunk that was empty in the dump, whose indexes say that the restore is over; and whatever is done once there is a new chunk."""
+    refresh = """CALL refresh_continuous_aggregate('other."Hourly"', NULL, NULL)"""
+    for statement in (refresh, "DELETE FROM m WHERE time >= '2024-06-01'", refresh):
+        server.psql(statement, filled)
+    server.psql(server.pg_dump(filled), target)
+    empty = server.psql("SELECT c FROM show_chunks('m', newer_than => timestamptz '2024-05-30') AS c", target)
+    logged = "SELECT count(*) FROM _timescaledb_config.hypertable_change WHERE hypertable = 'm'::regclass"
+    before = int(server.psql(logged, target))
+    server.psql(f"COPY {empty} FROM stdin;\n2024-06-01 05:00:00+00\th1\t1\t1\n\\.\n", target)
+    assert int(server.psql(logged, target)) > before
+    loading = "SELECT bool_or(made_as <> storage::oid) FROM _timescaledb_config.continuous_agg WHERE source = 'm'::regclass"
+    assert server.psql(loading, target) == "t"
+    server.psql("INSERT INTO m VALUES ('2025-01-01+00', 'h1', 1, 1)", target)
+    assert server.psql(loading, target) == "f"
+    count = "SELECT sum(n) FROM (SELECT count(*) AS n FROM m WHERE price > 0 GROUP BY time_bucket('1 day', time)) AS x"
+    assert server.psql(f"SET timescaledb.enable_cagg_rewrites = on; {count}", target) == server.psql(count, target)

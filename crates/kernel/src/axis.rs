@@ -4,6 +4,8 @@
 //! UUIDs of version 7 in microseconds since 2000-01-01 00:00 (UTC). Slices are aligned to multiples of the interval since the
 //! Unix epoch (1970-01-01), as TimescaleDB aligns its chunks.
 
+use crate::ranges::Range;
+
 /// Microseconds in a day.
 pub const DAY_MICROS: i64 = 86_400_000_000;
 /// Days from the Unix epoch to PostgreSQL's (2000-01-01).
@@ -51,6 +53,15 @@ impl Slice {
     /// True if the position lies inside.
     pub fn contains(self, position: i64) -> bool {
         self.start.is_none_or(|start| start <= position) && self.end.is_none_or(|end| position < end)
+    }
+
+    /// The positions inside; None if there are none.
+    pub fn range(self) -> Option<Range> {
+        let high = match self.end {
+            Some(end) => end.checked_sub(1)?,
+            None => i64::MAX,
+        };
+        Range::new(self.start.unwrap_or(i64::MIN), high)
     }
 
     /// This slice without what lies before `start` and from `end` on.

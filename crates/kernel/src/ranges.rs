@@ -92,23 +92,31 @@ impl Ranges {
         self.0.get(next).is_some_and(|other| other.low <= range.high)
     }
 
-    /// Adds a range.
-    pub fn insert(&mut self, range: Range) {
+    /// Takes everything out; the memory stays for what comes next.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a range, and returns the one that holds it now.
+    pub fn insert(&mut self, range: Range) -> Range {
         let start = self.0.partition_point(|other| other.high < range.low && !other.joins(range));
         let count = self.0[start..].iter().take_while(|other| other.joins(range)).count();
         if count == 0 {
             self.0.insert(start, range);
-            return;
+            return range;
         }
         let low = range.low.min(self.0[start].low);
         let high = range.high.max(self.0[start + count - 1].high);
         self.0[start] = Range { low, high };
         self.0.drain(start + 1..start + count);
+        self.0[start]
     }
 
     /// Adds all of another set.
     pub fn extend(&mut self, other: &Self) {
-        other.0.iter().for_each(|range| self.insert(*range));
+        for range in &other.0 {
+            self.insert(*range);
+        }
     }
 
     /// What either holds.
@@ -154,14 +162,26 @@ impl Ranges {
         Self(gaps)
     }
 
-    /// Closes the smallest gaps until no more than `most` ranges are left.
+    /// Closes the smallest gaps, so that no more than `most` ranges are left, and at least one.
     pub fn coarsen(&mut self, most: usize) {
-        while self.0.len() > most.max(1) {
-            let gap = |index: &usize| self.0[index + 1].low.abs_diff(self.0[*index].high);
-            let Some(index) = (0..self.0.len() - 1).min_by_key(gap) else { return };
-            self.0[index].high = self.0[index + 1].high;
-            self.0.remove(index + 1);
+        let most = most.max(1);
+        if self.0.len() <= most {
+            return;
         }
+        // By where they are, gaps of one width differ.
+        let gap = |index: usize| (self.0[index].low.abs_diff(self.0[index - 1].high), index);
+        let mut gaps: Vec<(u64, usize)> = (1..self.0.len()).map(gap).collect();
+        let closed = self.0.len() - most;
+        let (_, widest, _) = gaps.select_nth_unstable(closed - 1);
+        let widest = *widest;
+        let mut coarse: Vec<Range> = Vec::with_capacity(most);
+        for (index, range) in self.0.iter().enumerate() {
+            match coarse.last_mut().filter(|_| gap(index) <= widest) {
+                Some(last) => last.high = range.high,
+                None => coarse.push(*range),
+            }
+        }
+        self.0 = coarse;
     }
 }
 
@@ -225,13 +245,23 @@ mod tests {
         prop::collection::vec((0i64..60, 0i64..8).prop_map(|(low, length)| (low, low + length)), 0..12)
     }
 
+    /// The widest of the gaps that were closed, or the smallest of those that were not.
+    fn closed_gaps(set: &Ranges, coarse: &Ranges, closed: bool) -> u64 {
+        let gaps = set.as_slice().windows(2).filter(|pair| coarse.contains(pair[0].high + 1) == closed);
+        let widths = gaps.map(|pair| pair[1].low.abs_diff(pair[0].high));
+        if closed { widths.max().unwrap_or(0) } else { widths.min().unwrap_or(u64::MAX) }
+    }
+
     proptest! {
         #[test]
         fn test_agrees_with_a_bitmap(left in sets(), right in sets()) {
             let holds = |set: &[(i64, i64)], at: i64| set.iter().any(|(low, high)| *low <= at && at <= *high);
             let (a, b) = (ranges(&left), ranges(&right));
             let mut inserted = Ranges::EMPTY;
-            left.iter().filter_map(|(low, high)| Range::new(*low, *high)).for_each(|range| inserted.insert(range));
+            for range in left.iter().filter_map(|(low, high)| Range::new(*low, *high)) {
+                let joined = inserted.insert(range);
+                prop_assert_eq!(inserted.find(range.low), Some(joined));
+            }
             prop_assert_eq!(&inserted, &a);
             for set in [&a, &a.clone().union(&b), &a.intersection(&b), &a.difference(&b), &a.complement()] {
                 prop_assert!(set.as_slice().windows(2).all(|pair| pair[0].high + 1 < pair[1].low));
@@ -254,7 +284,8 @@ mod tests {
             let set = ranges(&left);
             let mut coarse = set.clone();
             coarse.coarsen(most);
-            prop_assert!(coarse.as_slice().len() <= most);
+            prop_assert_eq!(coarse.as_slice().len(), set.as_slice().len().min(most));
+            prop_assert!(set.is_empty() || closed_gaps(&set, &coarse, true) <= closed_gaps(&set, &coarse, false));
             prop_assert!(set.difference(&coarse).is_empty());
             prop_assert_eq!(set.hull(), coarse.hull());
         }

@@ -10,8 +10,10 @@ use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::catalog::continuous_agg_range::{self, Kind};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::expr::Expr;
-use crate::pg::relation::{Relation, name_string, optional_string, qualified_name, quote_identifier, relation_name, type_name_with};
-use crate::pg::{ffi, guard, list, node, query, spi};
+use crate::pg::relation::{
+    Relation, name_string, optional_string, qualified_name, qualified_type_name_with, quote_identifier, relation_name,
+};
+use crate::pg::{context, ffi, guard, list, node, query, spi};
 
 fn unsupported(detail: &'static str) -> Error {
     Error::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot add this column to a continuous aggregate")
@@ -38,13 +40,15 @@ pub unsafe fn run(agg: &ContinuousAgg, command: *mut pg_sys::AlterTableCmd) -> R
             }
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message));
         }
+        let owner = view.class().relowner;
         drop(view);
         for relid in [agg.partial_view, agg.storage, agg.direct_view] {
             ffi::LockRelationOid(relid, pg_sys::AccessExclusiveLock as i32);
         }
         let definition = super::load(agg)?;
         let direct = with_output(agg, &name, expression_of(column)?, column.typeName)?;
-        let analysis = analysis::analyze(direct)?;
+        // What the owner may not read could never be refreshed.
+        let analysis = context::as_user(owner, || analysis::analyze(direct))?;
         let live = extend_live(&definition, direct)?;
         store(agg, &definition, &name, live, direct, analysis.source.hypertable.time().type_oid)
     }
@@ -153,7 +157,7 @@ unsafe fn store(
     let columns = unsafe { views::planned(live, &definition.columns, definition.bucket_column) };
     let storage = qualified_name(agg.storage).ok_or_else(|| Error::internal("a continuous aggregate without storage"))?;
     for column in &columns[definition.columns.len()..] {
-        let type_name = type_name_with(column.type_oid, column.typmod);
+        let type_name = qualified_type_name_with(column.type_oid, column.typmod);
         let collation = column.collation_clause();
         let text = format!("ALTER TABLE {storage} ADD COLUMN {} {type_name} {collation}", quote_identifier(&column.name));
         ddl::as_whole(|| spi::execute(&text))?;

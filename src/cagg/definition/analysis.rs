@@ -5,7 +5,7 @@ use tsc_kernel::axis::Axis;
 
 use super::from::{self, Source};
 use super::hierarchy;
-use crate::cagg::bucket::Bucket;
+use crate::cagg::bucket::{self, Bucket};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::expr::{Column, Expr};
 use crate::pg::relation::{optional_string, relation_name};
@@ -101,7 +101,12 @@ unsafe fn bucket_of(query: *mut pg_sys::Query, source: &Source) -> Result<(Bucke
     unsafe {
         for clause in list::pointers::<pg_sys::SortGroupClause>((*query).groupClause) {
             let target = ffi::get_sortgroupclause_tle(clause, (*query).targetList);
-            let Some((bucket, time)) = Bucket::read(Expr::new((*target).expr))? else { continue };
+            let given = Expr::new((*target).expr);
+            let call = bucket::settle(given);
+            if call != given {
+                query::replace_in_outputs(query, given, call);
+            }
+            let Some((bucket, time)) = Bucket::of_definition(call)? else { continue };
             let is_dimension = time.as_column() == Some(Column { relation: source.relation, attribute: source.time_attribute });
             if !is_dimension {
                 return Err(refuse("time_bucket() is not of the time dimension of the hypertable.")

@@ -4,14 +4,14 @@ use pgrx::pg_sys;
 
 use super::options::Options;
 use super::views::Planned;
-use super::{analysis, storage, views};
+use super::{analysis, from, storage, views};
 use crate::cagg::ddl;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::change::place;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::intake;
 use crate::pg::relation::{optional_string, qualified_name, relation_name};
-use crate::pg::{ffi, guard, list, node, query};
+use crate::pg::{acl, ffi, guard, list, node, query};
 
 /// What became of the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
         let query: *mut pg_sys::Query = ffi::copyObjectImpl((*statement).query.cast()).cast();
         name_columns(query, into.colNames)?;
         let analysis = analysis::analyze(query)?;
+        acl::require_trigger(query::entry(query, analysis.source.relation).relid)?;
         let (live, columns) = views::live(&analysis);
         let (id, relid) = storage::create(&analysis, &columns, options, into.tableSpaceName)?;
         let direct = create_view(&format!("_direct_view_{id}"), query)?;
@@ -66,9 +67,11 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
             direct_view: direct,
             materialized_only: options.materialized_only,
             grain: analysis.bucket.grain(),
+            is_restored: false,
         };
-        ddl::tie([agg.storage, agg.partial_view], agg.direct_view, agg.user_view);
+        ddl::tie(agg.partial_view, agg.direct_view, agg.user_view);
         place::keep_writers_out(agg.source);
+        from::require_logged(agg.source)?;
         continuous_agg::insert(&agg);
         intake::watch_if_subscribed(agg.source)?;
         Ok(Outcome::Created(agg))

@@ -7,12 +7,13 @@ use pgrx::pg_sys::NodeTag;
 use tsc_kernel::axis::Axis;
 
 use super::analysis::refuse;
+use crate::cagg::requirements;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::{cache, chunk};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::{Relation, name_string, relation_name};
-use crate::pg::{context, ffi, list, node, query};
+use crate::pg::relation::{Relation, name_string, qualified_name, relation_name};
+use crate::pg::{ffi, list, node, query};
 
 /// What a continuous aggregate is over.
 pub struct Source {
@@ -36,6 +37,7 @@ pub unsafe fn find(query: *mut pg_sys::Query) -> Result<Source> {
     let mut found: Option<Source> = None;
     // SAFETY: the caller's promise.
     unsafe {
+        require_rights(query);
         for (index, entry) in list::pointers::<pg_sys::RangeTblEntry>((*query).rtable).into_iter().enumerate() {
             let Some(source) = check_entry(&*entry, index + 1)? else { continue };
             if found.is_some() {
@@ -67,6 +69,7 @@ unsafe fn check_entry(entry: &pg_sys::RangeTblEntry, index: usize) -> Result<Opt
                 if reads_hypertable(relid, kind) {
                     return Err(refuse("A LATERAL subquery reads a hypertable or continuous aggregate."));
                 }
+                check_row_security(relid, kind)?;
             }
             Ok(None)
         }
@@ -81,14 +84,7 @@ fn check_relation(entry: &pg_sys::RangeTblEntry, index: usize) -> Result<Option<
     if !entry.tablesample.is_null() {
         return Err(refuse("TABLESAMPLE is not supported."));
     }
-    // SAFETY: a syscache look-up.
-    if unsafe { ffi::check_enable_rls(relid, pg_sys::InvalidOid, true) } != pg_sys::CheckEnableRlsResult::RLS_NONE as i32
-        || kind != b'v' && Relation::open(relid, pg_sys::NoLock).class().relrowsecurity
-    {
-        return Err(refuse(format!("Row-level security is enabled for table \"{name}\"."))
-            .hint("Rows that are aggregated are seen by whoever may read the continuous aggregate."));
-    }
-    require_select(relid, &name)?;
+    check_row_security(relid, kind)?;
     if chunk::find(relid).is_some() {
         return Err(refuse(format!("\"{name}\" is a chunk.")).hint("Select from its hypertable."));
     }
@@ -117,19 +113,30 @@ fn check_relation(entry: &pg_sys::RangeTblEntry, index: usize) -> Result<Option<
     Ok(None)
 }
 
-/// As PostgreSQL asks the owner of a view when the view is used; here it is asked for when the view is made.
-fn require_select(relid: pg_sys::Oid, name: &str) -> Result<()> {
-    // SAFETY: catalog look-ups. Columns may be granted instead of the table; the view's use asks for those.
-    let allowed = unsafe {
-        let role = context::current_user();
-        ffi::pg_class_aclcheck(relid, role, pg_sys::ACL_SELECT) == pg_sys::AclResult::ACLCHECK_OK
-            || ffi::pg_attribute_aclcheck_all(relid, role, pg_sys::ACL_SELECT, pg_sys::AclMaskHow::ACLMASK_ANY)
-                == pg_sys::AclResult::ACLCHECK_OK
-    };
-    if allowed {
-        return Ok(());
+/// Refuses a table that does not show the same rows to everyone.
+fn check_row_security(relid: pg_sys::Oid, kind: u8) -> Result<()> {
+    // SAFETY: a syscache look-up.
+    if unsafe { ffi::check_enable_rls(relid, pg_sys::InvalidOid, true) } != pg_sys::CheckEnableRlsResult::RLS_NONE as i32
+        || kind != b'v' && Relation::open(relid, pg_sys::NoLock).class().relrowsecurity
+    {
+        return Err(refuse(format!("Row-level security is enabled for table \"{}\".", relation_name(relid)))
+            .hint("Rows that are aggregated are seen by whoever may read the continuous aggregate."));
     }
-    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {name}")))
+    Ok(())
+}
+
+/// An ERROR if the current role may not read a column of the query: PostgreSQL asks the owner of a view when the view is used; here it is
+/// asked when the view is made.
+///
+/// # Safety
+/// A Query.
+unsafe fn require_rights(query: *mut pg_sys::Query) {
+    // SAFETY: the caller's promise: the lists of subqueries' relations are their own.
+    unsafe {
+        for relations in query::range_tables(query) {
+            ffi::ExecCheckRTPerms(relations, true);
+        }
+    }
 }
 
 /// The view of a continuous aggregate has its bucket's column at the same place as its storage has it among the visible ones.
@@ -197,6 +204,7 @@ unsafe fn check_joins(tree: *mut pg_sys::Node, source: usize) -> Result<bool> {
 fn check_source(source: &Source) -> Result<()> {
     let time = source.hypertable.time();
     let name = relation_name(source.hypertable.relid);
+    require_logged(source.hypertable.relid)?;
     if time.partitioning_func.is_some() {
         return Err(refuse(format!("Hypertable \"{name}\" has a time partitioning function.")));
     }
@@ -210,4 +218,12 @@ fn check_source(source: &Source) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a hypertable that a crash would empty, or a part of it. To be asked again when it is locked.
+pub fn require_logged(hypertable: pg_sys::Oid) -> Result<()> {
+    requirements::first_unlogged(hypertable).map_or(Ok(()), |relid| {
+        Err(refuse(format!("Table \"{}\" is unlogged: a crash would empty it, and nothing would tell.", relation_name(relid)))
+            .hint(format!("Use ALTER TABLE {} SET LOGGED.", qualified_name(relid).unwrap_or_default())))
+    })
 }

@@ -170,7 +170,7 @@ fn read(agg: &ContinuousAgg, sides: Sides, storage: &Relation) -> Option<Definit
         // SAFETY: as above.
         let expr = unsafe { Expr::new(target.expr) };
         let grouped = target.ressortgroupref != 0 && groups.contains(&target.ressortgroupref);
-        let bucket = if grouped && found.is_none() { Bucket::read(expr).ok().flatten() } else { None };
+        let bucket = if grouped && found.is_none() { Bucket::of_definition(expr).ok().flatten() } else { None };
         let role = match (&bucket, grouped) {
             (Some(_), _) => Role::Bucket,
             (None, true) => Role::Group,

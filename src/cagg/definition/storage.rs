@@ -12,8 +12,8 @@ use crate::hypertable::chunk_schema;
 use crate::hypertable::create::{self, Request};
 use crate::hypertable::interval::Given;
 use crate::hypertable::with_options::read_interval;
-use crate::pg::relation::Relation;
-use crate::pg::{context, ffi, function, index, node, query, table};
+use crate::pg::relation::{Relation, optional_string};
+use crate::pg::{acl, context, ffi, function, index, node, query, table};
 
 /// How many chunks of the source one of storage is as long as.
 const CHUNKS: i64 = 10;
@@ -51,6 +51,7 @@ pub fn create(
 ) -> Result<(i32, pg_sys::Oid)> {
     let id = table::next_id("hypertable_id_seq");
     let owner = context::current_user();
+    check_rights(columns, tablespace, owner)?;
     let bucket = columns.iter().find(|column| column.is_bucket).ok_or_else(|| Error::internal("a continuous aggregate without bucket"))?;
     let definitions = columns.iter().map(|column| {
         // SAFETY: the node is fresh; it keeps a palloc'd copy of the name.
@@ -83,6 +84,27 @@ pub fn create(
         }
     }
     Ok((id, relid))
+}
+
+/// What PostgreSQL asks of who creates a table, and would ask of the owner of the schema, as whom it is created here.
+fn check_rights(columns: &[Planned], tablespace: *mut std::ffi::c_char, role: pg_sys::Oid) -> Result<()> {
+    // SAFETY: look-ups; a tablespace that does not exist is an ERROR, as is a type that the role may not use.
+    unsafe {
+        for column in columns {
+            let allowed = ffi::pg_type_aclcheck(column.type_oid, role, pg_sys::ACL_USAGE);
+            if allowed != pg_sys::AclResult::ACLCHECK_OK {
+                ffi::aclcheck_error_type(allowed, column.type_oid);
+            }
+        }
+        let oid = match tablespace.is_null() {
+            true => ffi::GetDefaultTablespace(pg_sys::RELPERSISTENCE_PERMANENT as std::ffi::c_char, false),
+            false => ffi::get_tablespace_oid(tablespace, false),
+        };
+        if oid == pg_sys::InvalidOid || oid == pg_sys::MyDatabaseTableSpace {
+            return Ok(());
+        }
+        acl::require_create_in_tablespace(oid, &optional_string(ffi::get_tablespace_name(oid)).unwrap_or_default(), role)
+    }
 }
 
 /// What was asked for, or ten times the source's; over another continuous aggregate as long as that one's, which is ten times the

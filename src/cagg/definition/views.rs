@@ -10,7 +10,7 @@ use super::analysis::Analysis;
 use super::{Column, GROUP_PREFIX, HIDDEN_PREFIX, PART_PREFIX, Role};
 use crate::error::{Error, Result};
 use crate::pg::expr::{self, Comparison, Expr};
-use crate::pg::relation::{optional_string, quote_identifier, type_name_with};
+use crate::pg::relation::{optional_string, qualified_type_name_with, quote_identifier};
 use crate::pg::spi::quote_literal;
 use crate::pg::{context, ffi, list, node, query};
 
@@ -53,7 +53,7 @@ impl Planned {
 
     /// NULL of the column's type and collation.
     fn sample(&self) -> String {
-        format!("(NULL::{} {})", type_name_with(self.type_oid, self.typmod), self.collation_clause())
+        format!("(NULL::{} {})", qualified_type_name_with(self.type_oid, self.typmod), self.collation_clause())
     }
 }
 
@@ -199,7 +199,7 @@ pub unsafe fn partial(storage: &str, live: *mut pg_sys::Query, columns: &[Planne
     let list = |prefix: &str| columns.iter().map(|column| format!("{prefix}.{}", column.quoted())).collect::<Vec<_>>().join(", ");
     let samples = columns.iter().map(|column| format!("{} AS {}", column.sample(), column.quoted())).collect::<Vec<_>>().join(", ");
     let literal = quote_literal(storage);
-    let (bucket_type, time_type) = (type_name_with(bucket.type_oid, -1), type_name_with(time_type, -1));
+    let (bucket_type, time_type) = (qualified_type_name_with(bucket.type_oid, -1), qualified_type_name_with(time_type, -1));
     let text = format!(
         "SELECT {stored} FROM {storage} s \
          WHERE _timescaledb_functions.cagg_valid({literal}::pg_catalog.regclass, s.{bucket}, false, NULL, '', NULL::{bucket_type}[]) \

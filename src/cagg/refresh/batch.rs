@@ -7,7 +7,7 @@ use tsc_kernel::ranges::{Range, Ranges};
 use super::{claim, ledger};
 use crate::cagg::bounds;
 use crate::cagg::definition::{self, Definition};
-use crate::cagg::routing;
+use crate::cagg::{guard, routing};
 use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::change;
 use crate::error::{Error, Result, SqlState};
@@ -71,11 +71,12 @@ fn compute(definition: &Definition, range: Range) -> Result<()> {
     };
     let name = quote_identifier(&column.name);
     let literal = |value| bounds::literal(column.type_oid, value);
-    let removed = spi::change(&format!("DELETE FROM {storage} WHERE {name} >= {} AND {name} <= {}", literal(first), literal(last)))?;
+    let delete = format!("DELETE FROM {storage} WHERE {name} >= {} AND {name} <= {}", literal(first), literal(last));
+    let removed = guard::refreshing(agg.storage, || spi::change(&delete))?;
     let columns: Vec<String> = definition.columns.iter().map(|column| quote_identifier(&column.name)).collect();
     // A coarse aggregate may be computed from a fine one.
     let insert = format!("INSERT INTO {storage} ({}) {}", columns.join(", "), definition.live_sql(low, high));
-    let added = routing::while_refreshing(agg.storage, || spi::change(&insert))?;
+    let added = guard::refreshing(agg.storage, || routing::while_refreshing(agg.storage, || spi::change(&insert)))?;
     let text = |value| context::with_portable_text(|| axis::value_text(column.type_oid, value));
     Error::new(
         SqlState("00000"),

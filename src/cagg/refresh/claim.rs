@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use pgrx::pg_sys;
-use tsc_kernel::axis::{Axis, DAY_MICROS, Slice};
+use tsc_kernel::axis::{Axis, DAY_MICROS};
 use tsc_kernel::buckets::{self, BatchSize, Known, claim, widen_all};
 use tsc_kernel::ranges::{Range, Ranges};
 
@@ -12,7 +12,7 @@ use super::window::Options;
 use crate::cagg::bucket::Bucket;
 use crate::cagg::valid::{self, Reader};
 use crate::catalog::cache;
-use crate::catalog::continuous_agg::ContinuousAgg;
+use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::continuous_agg_range::{self, Kind, State};
 use crate::catalog::hypertable::Hypertable;
 use crate::error::{Error, Result};
@@ -26,21 +26,12 @@ pub fn hypertable(relid: pg_sys::Oid) -> Result<(Rc<Hypertable>, Axis)> {
     Ok((hypertable, axis))
 }
 
-/// The positions of a slice.
-pub fn range_of(slice: Slice) -> Option<Range> {
-    let high = match slice.end {
-        Some(end) => end.checked_sub(1)?,
-        None => i64::MAX,
-    };
-    Range::new(slice.start.unwrap_or(i64::MIN), high)
-}
-
 /// The chunks of a hypertable, divided by hash or not, in order.
 pub fn slices(relid: pg_sys::Oid) -> Result<Vec<(Range, pg_sys::Oid)>> {
     let (_, axis) = hypertable(relid)?;
     let root = Relation::open(relid, pg_sys::AccessShareLock);
     let found = partition::partitions(&root, axis);
-    Ok(found.into_iter().filter_map(|part| Some((range_of(part.slice)?, part.oid))).collect())
+    Ok(found.into_iter().filter_map(|part| Some((part.slice.range()?, part.oid))).collect())
 }
 
 /// The position of the last row of a hypertable; None if it has none.
@@ -115,6 +106,7 @@ pub fn run(agg: &ContinuousAgg, bucket: &Bucket, window: Range, options: &Option
     if let Some(aggregates) = table::oid("continuous_agg") {
         table::lock_row(aggregates, agg.id);
     }
+    continuous_agg::adopt(agg.source);
     ledger::distribute(agg.source)?;
     let sources = sources(agg);
     let last = sources.iter().map(|source| last_row(*source)).collect::<Result<Vec<_>>>()?.into_iter().flatten().max();

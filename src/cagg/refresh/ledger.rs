@@ -53,11 +53,28 @@ pub fn distribute(hypertable: pg_sys::Oid) -> Result<()> {
     }
     // Also where a continuous aggregate has materialized nothing that is seen from here: a transaction that has may just be open.
     for agg in continuous_agg::of_source(hypertable) {
+        forget_within(agg.storage, &changes)?;
         for range in changes.as_slice() {
             continuous_agg_range::insert(agg.storage, Kind::Invalid, *range);
         }
     }
     Ok(())
+}
+
+/// Removes the rows that new ones stand for as well: what no refresh takes up would come to be there as often as it was changed. Rows that
+/// somebody has locked stay, since they may just be used up for what was there before.
+fn forget_within(storage: pg_sys::Oid, changes: &Ranges) -> Result<()> {
+    let ends = |end: fn(&Range) -> i64| changes.as_slice().iter().map(|range| end(range).to_string()).collect::<Vec<_>>().join(",");
+    let sql = format!(
+        "DELETE FROM _timescaledb_config.continuous_agg_range WHERE ctid = ANY (ARRAY(\
+         SELECT ctid FROM _timescaledb_config.continuous_agg_range AS known WHERE storage = {}::oid AND kind = 'i' AND EXISTS (\
+         SELECT FROM unnest('{{{}}}'::int8[], '{{{}}}'::int8[]) AS changed (low, high) \
+         WHERE known.low >= changed.low AND known.high <= changed.high) FOR UPDATE OF known SKIP LOCKED))",
+        storage.to_u32(),
+        ends(|range| range.low),
+        ends(|range| range.high)
+    );
+    as_owner_of_catalog(|| spi::change(&sql)).map(drop)
 }
 
 /// What is known now, whatever the transaction's snapshot is.

@@ -78,6 +78,7 @@ pub fn run_while(id: i32, window: Range, options: &Options, atomic: bool, goes_o
         transactions.commit();
         for range in &batches {
             if !transactions.with_snapshot(goes_on) {
+                transactions.commit();
                 break;
             }
             transactions.with_snapshot(|| batch::run(&lock(id)?, *range, true))?;

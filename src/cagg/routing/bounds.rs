@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::{DATEOID, INT2OID, INT4OID, INT8OID, NodeTag, TIMESTAMPOID, TIMESTAMPTZOID};
-use tsc_kernel::axis::Axis;
+use tsc_kernel::axis::{Axis, DAY_MICROS, END_TIMESTAMP, MIN_TIMESTAMP};
 use tsc_kernel::ranges::Range;
 
 use crate::catalog::dimension::axis_of_type;
@@ -25,23 +25,92 @@ pub fn bound_of(condition: Expr, time: Column, time_type: pg_sys::Oid) -> Option
     let of = |condition: Expr| {
         let (comparison, left, right) = condition.as_comparison()?;
         let is_bound = left.as_column() == Some(time) && left.type_oid() == time_type && !right.varies() && !has_columns(right);
-        is_bound.then(|| Some(Bound { comparison, value: as_type(right, time_type)? })).flatten()
+        is_bound.then(|| Some(Bound { comparison, value: as_type(right, comparison, time_type)? })).flatten()
     };
     of(condition).or_else(|| of(condition.commuted()?))
 }
 
-/// A value of another type that an operator compares the time with, as a value of the time's type, where that makes no difference.
-fn as_type(value: Expr, time_type: pg_sys::Oid) -> Option<Expr> {
-    let cast = match (value.type_oid(), time_type) {
+/// A value of another type that an operator compares the time with, as a value of the time's type that compares with it alike.
+fn as_type(value: Expr, comparison: Comparison, time_type: pg_sys::Oid) -> Option<Expr> {
+    let casts = match (value.type_oid(), time_type) {
         (same, wanted) if same == wanted => return Some(value),
-        (DATEOID | TIMESTAMPOID, TIMESTAMPTZOID) => "$1::timestamptz",
-        (DATEOID, TIMESTAMPOID) => "$1::timestamp",
-        (INT2OID | INT4OID, INT8OID) => "$1::int8",
-        (INT2OID, INT4OID) => "$1::int4",
+        (INT2OID | INT4OID, INT8OID) => return Some(template::expression("$1::int8", &[value])),
+        (INT2OID, INT4OID) => return Some(template::expression("$1::int4", &[value])),
+        (DATEOID | TIMESTAMPOID, TIMESTAMPTZOID) => &TO_TIMESTAMPTZ,
+        (DATEOID, TIMESTAMPOID) => &TO_TIMESTAMP,
         // The other way round the operator converts the column, which is not always the same.
         _ => return None,
     };
+    let value = expr::fold(value, std::ptr::null_mut());
+    let cast = match comparison {
+        _ if surely_fits(value) => casts.plain,
+        Comparison::Less | Comparison::GreaterEqual => casts.first_not_less,
+        Comparison::LessEqual | Comparison::Greater => casts.last_not_greater,
+        Comparison::Equal => casts.exact,
+    };
     Some(template::expression(cast, &[value]))
+}
+
+/// How a value becomes one of the time's type. The cast fails for dates and times that this type does not have, and the operators don't:
+/// to them such a value lies between the infinity and what is finite. Other values of the type have the same times below them.
+struct Casts {
+    /// For a value that the type has.
+    plain: &'static str,
+    /// The first value of the type that is not less.
+    first_not_less: &'static str,
+    /// The last value of the type that is not greater.
+    last_not_greater: &'static str,
+    /// NULL if the type does not have it.
+    exact: &'static str,
+}
+
+macro_rules! cast {
+    ($to:literal, $before:literal, $after:literal) => {
+        concat!(
+            "CASE WHEN $1 < ",
+            $to,
+            " '4714-11-24 00:00:00+00 BC' AND $1 > '-infinity' THEN ",
+            $before,
+            "::",
+            $to,
+            " WHEN $1 > ",
+            $to,
+            " '294276-12-31 23:59:59.999999+00' AND $1 < 'infinity' THEN ",
+            $after,
+            "::",
+            $to,
+            " ELSE $1::",
+            $to,
+            " END"
+        )
+    };
+}
+
+macro_rules! casts {
+    ($to:literal) => {
+        Casts {
+            plain: concat!("$1::", $to),
+            first_not_less: cast!($to, "'4714-11-24 00:00:00+00 BC'", "'infinity'"),
+            last_not_greater: cast!($to, "'-infinity'", "'294276-12-31 23:59:59.999999+00'"),
+            exact: cast!($to, "NULL", "NULL"),
+        }
+    };
+}
+
+const TO_TIMESTAMP: Casts = casts!("timestamp");
+const TO_TIMESTAMPTZ: Casts = casts!("timestamptz");
+
+/// Whether a date or a timestamp is a value of the types of timestamps in every time zone.
+fn surely_fits(value: Expr) -> bool {
+    if value.as_clock().is_some() || value.is_null_const() {
+        return true;
+    }
+    let Some((axis, datum)) = value.as_const().and_then(|(type_oid, datum)| Some((axis_of_type(type_oid)?, datum))) else { return false };
+    // SAFETY: a value of the axis's type.
+    let position = unsafe { axis::position(axis, datum) };
+    let unit = if axis == Axis::Date { DAY_MICROS } else { 1 };
+    // Clocks are less than a day from UTC.
+    (MIN_TIMESTAMP / unit + DAY_MICROS / unit..END_TIMESTAMP / unit - DAY_MICROS / unit).contains(&position)
 }
 
 /// Whether an expression without subqueries has columns of any query level.

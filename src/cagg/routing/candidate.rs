@@ -308,7 +308,8 @@ impl Candidate {
     }
 }
 
-fn renumbered(expr: Expr, from: usize, to: usize) -> Expr {
+/// A copy of an expression with a relation under another number.
+pub fn renumbered(expr: Expr, from: usize, to: usize) -> Expr {
     let copy = expr.copy();
     // SAFETY: a copy, changed in place.
     unsafe { ffi::ChangeVarNodes(copy.as_ptr(), from as i32, to as i32, 0) };

@@ -51,7 +51,7 @@ impl Known {
 
     /// Runs `f` with what is known, or with what is read now where that is too old.
     fn with<T>(candidate: &Candidate, f: impl FnOnce(&Self) -> T) -> T {
-        let Some(generation) = generation::settled() else { return f(&Self::read(candidate, 0)) };
+        let Some(generation) = generation::of(candidate.definition.agg.source) else { return f(&Self::read(candidate, 0)) };
         let is_fresh = |known: &Self| known.generation == generation && known.at.elapsed() < FRESH;
         if !candidate.known.borrow().as_ref().is_some_and(is_fresh) {
             let read = Self::read(candidate, generation);

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use super::level::place;
+use crate::pg::expr::Expr;
 use crate::pg::{ffi, list, node, query};
 
 /// A copy of a query with what can be made a part of it; None if there is nothing.
@@ -38,7 +39,25 @@ unsafe fn find(query: *mut pg_sys::Query) -> Option<usize> {
                 && !entry.security_barrier
                 && entry.securityQuals.is_null()
                 && is_simple(entry.subquery)
+                && ((*query).groupingSets.is_null() || gives_columns(query, *number, entry.subquery))
                 && place((*query).jointree.cast(), *number, false) == Some(false)
+        })
+    }
+}
+
+/// Whether all that a query uses of a subquery are columns there. Grouping sets put NULL in place of a column by which a set does not
+/// group; of an expression that takes its place they would find the parts, or nothing.
+///
+/// # Safety
+/// A Query and a subquery of it.
+unsafe fn gives_columns(query: *mut pg_sys::Query, number: usize, subquery: *mut pg_sys::Query) -> bool {
+    // SAFETY: the caller's promise; the list holds Vars.
+    unsafe {
+        let targets = query::targets(subquery);
+        list::pointers::<pg_sys::Node>(ffi::pull_vars_of_level(query.cast(), 0)).into_iter().all(|var| {
+            let Some(column) = Expr::new(var).as_column().filter(|column| column.relation == number) else { return true };
+            let target = targets.iter().find(|target| target.resno == column.attribute);
+            target.is_some_and(|target| Expr::new(target.expr).as_column().is_some())
         })
     }
 }
@@ -98,6 +117,7 @@ unsafe fn pull_up(query: *mut pg_sys::Query, number: usize) {
         ffi::IncrementVarSublevelsUp(subquery.cast(), -1, 1);
         put_tree((*query).jointree, number, (*subquery).jointree);
         (*query).hasSubLinks |= (*subquery).hasSubLinks;
+        (*query).hasRowSecurity |= (*subquery).hasRowSecurity;
         (*query).rtable = ffi::list_concat((*query).rtable, (*subquery).rtable);
         let columns = (*subquery).targetList;
         let mut sublinks = (*query).hasSubLinks;

@@ -6,7 +6,7 @@ use pgrx::pg_sys::NodeTag;
 use super::bounds::{Bound, bound_of};
 use super::candidate::Candidate;
 use super::matching::{Matcher, Mode, Refusal};
-use super::subquery;
+use super::subquery::{self, Zoned};
 use crate::catalog::cache;
 use crate::pg::expr::{self, Column, Expr};
 use crate::pg::relation::Relation;
@@ -39,6 +39,7 @@ pub struct Answer {
     /// What the query says of time.
     pub bounds: Vec<Bound>,
     zone: Option<String>,
+    zoned: Vec<Expr>,
 }
 
 /// Whether a query has groups, which is what continuous aggregates have.
@@ -210,10 +211,16 @@ impl Level {
             for entry in &self.targets {
                 let groups = (**entry).ressortgroupref != 0 && grouping.contains(&(**entry).ressortgroupref);
                 let expr = Expr::new((**entry).expr);
+                if mode == Mode::Same && groups && ffi::expression_returns_set(expr.as_ptr()) {
+                    return Err("it groups by a set-returning function".into());
+                }
                 let said = if groups { matcher.for_grouping(expr)? } else { matcher.for_groups(expr)? };
                 let copy = ffi::flatCopyTargetEntry(*entry);
                 (*copy).expr = said.as_ptr();
                 targets.push(copy);
+            }
+            if !(*self.query).groupingSets.is_null() && self.confuses(&targets, &grouping) {
+                return Err("two of what it groups by in sets would be the same column".into());
             }
             let is_group = |index: usize| candidate.is_grouping(index);
             if mode == Mode::Same && (0..matcher.covered.len()).any(|index| is_group(index) && !matcher.covered[index]) {
@@ -223,17 +230,42 @@ impl Level {
             let own = candidate.conditions(self.source);
             let mut conditions =
                 Conditions { level: self, candidate, target, own: own.iter().map(|own| (*own, false)).collect(), bounds: Vec::new() };
-            let jointree = conditions.of_tree(self.jointree.cast(), true, &mut matcher)?.cast();
+            let jointree: *mut pg_sys::FromExpr = conditions.of_tree(self.jointree.cast(), true, &mut matcher)?.cast();
             if conditions.own.iter().any(|(_, met)| !met) {
                 return Err("it holds only some of the rows, by a condition that the query does not have".into());
             }
             let bounds = conditions.bounds;
+            if mode == Mode::Same && having.is_some() && ffi::contain_subplans((*jointree).quals) {
+                return Err("WHERE asks a subquery before HAVING is asked".into());
+            }
             let mut laterals = Vec::new();
             for (index, subquery) in &self.laterals {
                 laterals.push((*index, matcher.for_lateral(*subquery)?));
             }
-            Ok(Answer { mode, targets, jointree, having, laterals, bounds, zone: matcher.zone })
+            if mode == Mode::Same && !matcher.zoned.is_empty() {
+                // What is computed live is grouped by these, too.
+                return Err("its groups know no time zone".into());
+            }
+            Ok(Answer { mode, targets, jointree, having, laterals, bounds, zone: matcher.zone, zoned: matcher.zoned })
         }
+    }
+
+    /// Whether expressions that the query groups by, which grouping sets must tell apart, become one.
+    ///
+    /// # Safety
+    /// Target entries in the order of the query's.
+    unsafe fn confuses(&self, said: &[*mut pg_sys::TargetEntry], grouping: &[u32]) -> bool {
+        // SAFETY: the caller's promise.
+        let of = |entry: &*mut pg_sys::TargetEntry| unsafe { (Expr::new((**entry).expr), (**entry).ressortgroupref) };
+        let groups: Vec<(Expr, Expr)> = self
+            .targets
+            .iter()
+            .zip(said)
+            .filter(|(raw, _)| grouping.contains(&of(raw).1))
+            .map(|(raw, said)| (of(raw).0, of(said).0))
+            .collect();
+        let alike = |(raw, said): &(Expr, Expr)| groups.iter().any(|(other, other_said)| !raw.equals(*other) && said.equals(*other_said));
+        groups.iter().any(alike)
     }
 
     /// The numbers by which GROUP BY refers to outputs.
@@ -247,7 +279,8 @@ impl Level {
 
     /// Puts the answer into the query. The hypertable's entry stays, for the rights on it to be checked, but nothing refers to it.
     pub fn put(&self, candidate: &Candidate, answer: Answer) -> bool {
-        let Some(entry) = subquery::entry(candidate, &answer.bounds, answer.zone.as_deref()) else { return false };
+        let zoned = Zoned { zone: answer.zone.as_deref(), calls: &answer.zoned, time: self.time };
+        let Some(entry) = subquery::entry(candidate, &answer.bounds, &zoned) else { return false };
         // SAFETY: the query may be scribbled on.
         unsafe {
             let query = &mut *self.query;
@@ -261,9 +294,7 @@ impl Level {
             forget_joined_columns(self.query, self.source);
             if answer.mode == Mode::Same {
                 let tree = &mut *query.jointree;
-                let quals: Vec<Expr> =
-                    [tree.quals, query.havingQual].into_iter().filter(|qual| !qual.is_null()).map(|qual| Expr::new(qual)).collect();
-                tree.quals = if quals.is_empty() { std::ptr::null_mut() } else { expr::junction(true, &quals).as_ptr() };
+                tree.quals = where_and_having(tree.quals, query.havingQual);
                 query.havingQual = std::ptr::null_mut();
                 query.groupClause = std::ptr::null_mut();
                 query.groupDistinct = false;
@@ -272,6 +303,23 @@ impl Level {
         }
         true
     }
+}
+
+/// The condition of groups that are read rather than made. HAVING is asked of groups whose rows WHERE let pass, and may fail for others;
+/// of conditions that are merely AND-ed PostgreSQL chooses the order.
+///
+/// # Safety
+/// Boolean expressions, or NULL; the first has no subqueries if there are both.
+unsafe fn where_and_having(quals: *mut pg_sys::Node, having: *mut pg_sys::Node) -> *mut pg_sys::Node {
+    if quals.is_null() || having.is_null() {
+        return if quals.is_null() { having } else { quals };
+    }
+    // SAFETY: the caller's promise.
+    let (quals, having) = unsafe { (Expr::new(quals), Expr::new(having)) };
+    // Plainly, too, for what can be done with a plain condition.
+    let mut all = quals.conjuncts();
+    all.push(expr::guarded(quals.copy(), having));
+    expr::junction(true, &all).as_ptr()
 }
 
 /// What joins call columns of a relation that is not there any more is not asked again: all expressions were said without them.

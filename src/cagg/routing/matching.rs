@@ -11,7 +11,7 @@ use super::grid::{Grid, Target};
 use crate::cagg::parts;
 use crate::pg::expr::{self, Expr};
 use crate::pg::relation::optional_string;
-use crate::pg::{ffi, guard, list, node, zone_offsets};
+use crate::pg::{ffi, guard, list, node, query, zone_offsets};
 
 /// Why a query can't be answered from a continuous aggregate.
 pub type Refusal = Cow<'static, str>;
@@ -46,6 +46,8 @@ pub struct Matcher<'a> {
     per_row: bool,
     /// The zone in whose buckets the buckets of the candidate must lie.
     pub zone: Option<String>,
+    /// What puts a time into that zone's buckets, as the query writes it.
+    pub zoned: Vec<Expr>,
     /// Which of the candidate's columns the query groups by.
     pub covered: Vec<bool>,
     refusal: Option<Refusal>,
@@ -72,6 +74,7 @@ impl<'a> Matcher<'a> {
             depth: 0,
             per_row: false,
             zone: None,
+            zoned: Vec::new(),
             refusal: None,
         }
     }
@@ -238,7 +241,10 @@ impl<'a> Matcher<'a> {
             .iter()
             .map(|argument| {
                 let own = expr::lowered(*argument, self.depth)?;
-                (own.as_column()?.relation == self.source).then(|| self.grouping_column(own)).flatten()
+                let index = (own.as_column()?.relation == self.source).then(|| self.grouping_column(own)).flatten()?;
+                // Values that one collation finds equal may differ by another one.
+                let column = self.exprs[index];
+                (is_identity(column) || column.collation() == expr.input_collation()).then_some(index)
             })
             .collect();
         if columns.iter().all(Option::is_none) || !expr::is_in_default_order(operator, arguments[0]) {
@@ -289,6 +295,7 @@ impl<'a> Matcher<'a> {
                     return Err("it asks for the buckets of two time zones".into());
                 }
                 self.zone = Some(asked.clone());
+                return Ok(Some((self.zoned_column(target.call), false)));
             }
             _ => return Err("its buckets are those of another time zone".into()),
         }
@@ -297,6 +304,17 @@ impl<'a> Matcher<'a> {
         let is_bucket = same && target.zone.is_none() && expr.type_oid() == bucket.type_oid();
         let said = if is_bucket { bucket } else { expr::put(target.call, target.time, bucket) };
         Ok(Some((said, same)))
+    }
+
+    /// The column behind those of the partial view that holds a bucket of a zone.
+    fn zoned_column(&mut self, call: Expr) -> Expr {
+        let at = self.zoned.iter().position(|known| known.equals(call)).unwrap_or_else(|| {
+            self.zoned.push(call);
+            self.zoned.len() - 1
+        });
+        // SAFETY: the candidate's query is alive.
+        let width = unsafe { query::targets(self.candidate.partial) }.len();
+        expr::column(self.target, (width + at + 1) as i16, call, self.depth)
     }
 
     fn say_aggregate(&mut self, expr: Expr, aggregate: &pg_sys::Aggref) -> Expr {

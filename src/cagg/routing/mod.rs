@@ -31,6 +31,7 @@ mod level;
 mod matching;
 mod subquery;
 mod trust;
+mod zoned;
 
 thread_local! {
     /// The storage that is being refreshed.

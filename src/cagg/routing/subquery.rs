@@ -5,7 +5,8 @@ use pgrx::pg_sys::NodeTag;
 
 use super::bounds::Bound;
 use super::candidate::{Arms, Candidate};
-use crate::pg::expr::{self, Expr};
+use super::zoned;
+use crate::pg::expr::{self, Column, Expr};
 use crate::pg::relation::{c_string, optional_string};
 use crate::pg::{ffi, list, node, query};
 
@@ -15,15 +16,28 @@ const ZONE: usize = 3;
 const OPERATORS: usize = 4;
 const BOUNDS: usize = 5;
 
+/// Buckets of a time zone that a query asks for.
+pub struct Zoned<'a> {
+    /// The zone.
+    pub zone: Option<&'a str>,
+    /// What puts a time into them, each once; they become columns behind those of the partial view.
+    pub calls: &'a [Expr],
+    /// The time, as the calls name it.
+    pub time: Column,
+}
+
 /// The entry of a range table that reads groups from storage where it is valid within the bounds, and computes them where not.
-pub fn entry(candidate: &Candidate, bounds: &[Bound], zone: Option<&str>) -> Option<*mut pg_sys::RangeTblEntry> {
+pub fn entry(candidate: &Candidate, bounds: &[Bound], zoned: &Zoned) -> Option<*mut pg_sys::RangeTblEntry> {
     let entry: *mut pg_sys::RangeTblEntry = node::make_node(NodeTag::T_RangeTblEntry);
     // SAFETY: the candidate's query is copied; fresh nodes.
     unsafe {
         let partial: *mut pg_sys::Query = ffi::copyObjectImpl(candidate.partial.cast()).cast();
         let arms = Arms::of(partial)?;
-        ask(&arms, candidate, bounds, zone);
+        ask(&arms, candidate, bounds, zoned.zone);
         restrict(&arms, candidate, bounds);
+        if !zoned::add_buckets(partial, &arms, candidate, zoned.calls, zoned.time) {
+            return None;
+        }
         rename(&arms, candidate);
         waive_rights(&arms, candidate)?;
         let names =
@@ -90,9 +104,7 @@ unsafe fn once(value: Expr, query: *mut pg_sys::Query) -> Expr {
 /// # Safety
 /// The arms of a query that may be changed.
 unsafe fn restrict(arms: &Arms, candidate: &Candidate, bounds: &[Bound]) {
-    let definition = &candidate.definition;
-    let bucket = definition.bucket_column();
-    let stored = expr::column(arms.storage.1, bucket.attribute, bucket.expr, 0);
+    let stored = stored_bucket(arms, candidate);
     // SAFETY: the Vars are of the relations that these numbers have there.
     unsafe {
         for (query, time) in [(arms.stored, stored), (arms.groups, time_of(candidate))] {
@@ -104,8 +116,14 @@ unsafe fn restrict(arms: &Arms, candidate: &Candidate, bounds: &[Bound]) {
     }
 }
 
+/// The bucket in the query of storage.
+pub fn stored_bucket(arms: &Arms, candidate: &Candidate) -> Expr {
+    let bucket = candidate.definition.bucket_column();
+    expr::column(arms.storage.1, bucket.attribute, bucket.expr, 0)
+}
+
 /// The time column in the live query.
-fn time_of(candidate: &Candidate) -> Expr {
+pub fn time_of(candidate: &Candidate) -> Expr {
     let definition = &candidate.definition;
     // SAFETY: a fresh Var of the time column's type, which has no collation.
     unsafe {

@@ -191,7 +191,7 @@ fn type_changes(layout: &Rc<Layout>) -> Vec<String> {
         for (attribute, max) in [(key.min, false), (key.max, true)] {
             let Some(bound) = (attribute as usize).checked_sub(1).and_then(|index| batches.attributes().get(index)) else { continue };
             if (bound.atttypid, bound.atttypmod) != (column.type_oid, column.typmod) && column.attribute != 0 {
-                let type_name = crate::pg::relation::type_name_with(column.type_oid, column.typmod);
+                let type_name = crate::pg::relation::qualified_type_name_with(column.type_oid, column.typmod);
                 commands.push(format!("ALTER COLUMN {} TYPE {type_name}", layout::bound_name(position, max)));
             }
         }

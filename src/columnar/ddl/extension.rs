@@ -15,7 +15,7 @@ use crate::pg::relation::{optional_string, qualified_name};
 use crate::pg::{acl, ffi, list, partition_change, table};
 
 /// The extension's name.
-const NAME: &CStr = c"timescale_compat";
+pub const NAME: &CStr = c"timescale_compat";
 
 /// Before `DROP EXTENSION`: refused while a chunk is compressed. Tables of batches that were decompressed, and are needed by nobody any
 /// more, go now, lest their chunks be dropped with them.

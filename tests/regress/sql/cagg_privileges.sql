@@ -17,7 +17,7 @@ INSERT INTO metrics SELECT timestamptz '2024-01-01' + i * interval '1 h', i % 4,
 SET ROLE cagg_ben;
 CREATE MATERIALIZED VIEW v WITH (tsdb.continuous) AS SELECT time_bucket('1 day', time) AS bucket, count(*) FROM metrics GROUP BY 1;
 SET ROLE cagg_ada;
-GRANT SELECT ON metrics TO cagg_ben;
+GRANT SELECT, TRIGGER ON metrics TO cagg_ben;
 SET ROLE cagg_ben;
 -- In the schema of chunks nobody may create anything, but this.
 CREATE TABLE _timescaledb_internal.t (a int);

@@ -15,7 +15,7 @@ SET ROLE trust_ada;
 CREATE TABLE metrics (time timestamptz NOT NULL, device int, value int);
 SELECT create_hypertable('metrics', 'time', chunk_time_interval => interval '1 day');
 INSERT INTO metrics SELECT timestamptz '2024-01-01' + i * interval '1 h', i % 4, i FROM generate_series(0, 99) i;
-GRANT SELECT ON metrics TO trust_ben, trust_reader;
+GRANT SELECT, TRIGGER ON metrics TO trust_ben, trust_reader;
 
 -- Who may read the hypertable defines one; its expressions are called by whoever computes it.
 SET ROLE trust_ben;
@@ -28,7 +28,6 @@ BEGIN
 END $$;
 CREATE MATERIALIZED VIEW of_ben WITH (tsdb.continuous) AS
 SELECT time_bucket('1 hour', time) AS hour, evil(device) AS device, sum(value), count(*) FROM metrics GROUP BY 1, 2;
-UPDATE _timescaledb_internal._materialized_hypertable_2 SET sum = sum + 1000000, count = 7;
 -- A bucket that is computed live.
 SET ROLE trust_ada;
 INSERT INTO metrics VALUES ('2024-01-02', 1, 0);

@@ -1,0 +1,70 @@
+//! Rows of storage are what refreshes have computed. Whoever reads the hypertable may be answered from them, so nobody changes them by a
+//! statement of their own, the owner included. Who owns the extension may: a restore loads them.
+
+use std::cell::Cell;
+
+use pgrx::pg_sys;
+
+use crate::catalog::continuous_agg;
+use crate::change::place;
+use crate::columnar::ddl::extension;
+use crate::error::{Error, Result, SqlState};
+use crate::pg::relation::{qualified_name, relation_name};
+use crate::pg::{acl, list};
+
+thread_local! {
+    /// The storage that the next statement to change it is a refresh's.
+    static REFRESHED: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+/// Runs a statement of a refresh, which changes a storage. Statements of functions that it calls are not the refresh's.
+pub fn refreshing<T>(storage: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    struct Restore(pg_sys::Oid);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            REFRESHED.set(self.0);
+        }
+    }
+    let _restore = Restore(REFRESHED.replace(storage));
+    f()
+}
+
+/// Refuses to change rows of storage. To be called before the executor starts.
+///
+/// # Safety
+/// A planned statement.
+pub unsafe fn check_statement(statement: *const pg_sys::PlannedStmt) -> Result<()> {
+    let changing = u64::from(pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE);
+    // SAFETY: the caller's promise: a range table holds entries. Those that a statement names itself require privileges.
+    unsafe {
+        if (*statement).commandType == pg_sys::CmdType::CMD_SELECT && !(*statement).hasModifyingCTE {
+            return Ok(());
+        }
+        for entry in list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable) {
+            if (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION && u64::from((*entry).requiredPerms) & changing != 0 {
+                check_table((*entry).relid)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to change rows of a table if it is storage, or a part of one.
+pub fn check_table(relid: pg_sys::Oid) -> Result<()> {
+    let Some(storage) = place::hypertable_of(relid).filter(|hypertable| hypertable.is_storage) else { return Ok(()) };
+    if REFRESHED.get() == storage.relid {
+        REFRESHED.set(pg_sys::InvalidOid);
+        return Ok(());
+    }
+    match continuous_agg::of_storage(storage.relid) {
+        Some(agg) if !acl::owns_extension(extension::NAME) => {
+            Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot change rows of \"{}\"", relation_name(relid)))
+                .detail(format!("It holds what continuous aggregate \"{}\" has computed.", relation_name(agg.user_view)))
+                .hint(format!(
+                    "Change the rows that it is computed from, or use CALL refresh_continuous_aggregate('{}', NULL, NULL, force => true).",
+                    qualified_name(agg.user_view).unwrap_or_default()
+                )))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! What continuous aggregates ask of the tables that they read, when they are made and from then on.
+
+use pgrx::pg_sys;
+
+use crate::catalog::continuous_agg::{self, ContinuousAgg};
+use crate::change::place;
+use crate::error::{Error, Result, SqlState};
+use crate::pg::relation::{Relation, qualified_name, relation_name};
+use crate::pg::{ffi, list, query};
+
+/// What may not be done any more to a table that continuous aggregates read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A crash would empty it.
+    Unlogged,
+    /// Not everyone would see the same rows.
+    RowSecurity,
+}
+
+fn refuse(relid: pg_sys::Oid, agg: &ContinuousAgg, change: Change) -> Error {
+    let (name, view) = (relation_name(relid), relation_name(agg.user_view));
+    let (message, detail) = match change {
+        Change::Unlogged => (format!("cannot make table \"{name}\" unlogged"), unlearnt(agg)),
+        Change::RowSecurity => (
+            format!("cannot enable row-level security for table \"{name}\""),
+            format!("Continuous aggregate \"{view}\" reads it, and shows what it has computed to whoever may read that."),
+        ),
+    };
+    Error::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail)
+}
+
+fn unlearnt(agg: &ContinuousAgg) -> String {
+    format!("Continuous aggregate \"{}\" would not learn that a crash has emptied it.", relation_name(agg.user_view))
+}
+
+/// Refuses a change to a table. To be asked again when the table is locked: a continuous aggregate may have been made meanwhile.
+pub fn check_change(relid: pg_sys::Oid, change: Change) -> Result<()> {
+    let agg = match change {
+        Change::Unlogged => of_tree(relid),
+        Change::RowSecurity => continuous_agg::all().into_iter().find(|agg| names(agg, relid)),
+    };
+    agg.map_or(Ok(()), |agg| {
+        let view = qualified_name(agg.user_view).unwrap_or_default();
+        Err(refuse(relid, &agg, change).hint(format!("Drop it first, with DROP MATERIALIZED VIEW {view}.")))
+    })
+}
+
+/// Refuses a table that has become a part of a hypertable if it is unlogged.
+pub fn check_part(relid: pg_sys::Oid) -> Result<()> {
+    match (first_unlogged(relid), of_tree(relid)) {
+        (Some(unlogged), Some(agg)) => Err(Error::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("unlogged table \"{}\" cannot be a part of \"{}\"", relation_name(unlogged), relation_name(agg.source)),
+        )
+        .detail(unlearnt(&agg))
+        .hint("Make it logged before, with ALTER TABLE .. SET LOGGED.")),
+        _ => Ok(()),
+    }
+}
+
+/// A continuous aggregate over the hypertable that a table is a part of, or the one that it is the storage of.
+fn of_tree(relid: pg_sys::Oid) -> Option<ContinuousAgg> {
+    let hypertable = place::hypertable_of(relid)?.relid;
+    continuous_agg::of_source(hypertable).into_iter().next().or_else(|| continuous_agg::of_storage(hypertable))
+}
+
+/// Whether the defining query names a table.
+fn names(agg: &ContinuousAgg, relid: pg_sys::Oid) -> bool {
+    Relation::try_open(agg.direct_view, pg_sys::AccessShareLock)
+        // SAFETY: a copy of the view's query.
+        .is_some_and(|view| unsafe { query::relations(query::of_view(&view)) }.into_iter().any(|(named, _)| named == relid))
+}
+
+/// The first unlogged one of a table and the tables below it.
+pub fn first_unlogged(relid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: catalog look-ups; the list holds OIDs. Of one that is being dropped nothing matters.
+    unsafe {
+        let all = list::oids(ffi::find_all_inheritors(relid, pg_sys::NoLock as i32, std::ptr::null_mut()));
+        all.into_iter()
+            .find(|relid| ffi::get_rel_relkind(*relid) != 0 && ffi::get_rel_persistence(*relid) as u8 == pg_sys::RELPERSISTENCE_UNLOGGED)
+    }
+}

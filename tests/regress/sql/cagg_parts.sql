@@ -1,0 +1,116 @@
+-- The parts of a continuous aggregate are what they were made to be: queries of others are answered from them.
+SET client_min_messages = warning;
+CREATE EXTENSION timescale_compat;
+DROP ROLE IF EXISTS cagg_ada;
+DROP ROLE IF EXISTS cagg_ben;
+SELECT _timescaledb_functions.stop_background_workers();
+SET timezone = 'UTC';
+CREATE ROLE cagg_ada;
+CREATE ROLE cagg_ben;
+GRANT CREATE, USAGE ON SCHEMA public TO cagg_ada, cagg_ben;
+CREATE TABLE secret (t text);
+INSERT INTO secret VALUES ('s');
+SET ROLE cagg_ada;
+CREATE TABLE m (time timestamptz NOT NULL, v float8);
+SELECT create_hypertable('m', 'time', chunk_time_interval => interval '1 day');
+INSERT INTO m SELECT timestamptz '2024-01-01' + i * interval '1 h', i FROM generate_series(0, 47) i;
+GRANT SELECT, TRIGGER ON m TO cagg_ben;
+SET ROLE cagg_ben;
+CREATE MATERIALIZED VIEW v WITH (tsdb.continuous, tsdb.materialized_only = false) AS SELECT time_bucket('1 day', time) AS day, sum(v) FROM m GROUP BY 1;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SET search_path = public, _timescaledb_internal;
+
+-- Rules, queries and triggers.
+CREATE RULE "_RETURN" AS ON SELECT TO _partial_view_2 DO INSTEAD SELECT day, sum FROM v;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO _partial_view_2 DO INSTEAD SELECT now(), length(t)::float8 FROM secret;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO _direct_view_2 DO INSTEAD SELECT now(), 1::float8;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO v DO INSTEAD SELECT now(), 1::float8;
+CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING;
+CREATE RULE r AS ON INSERT TO _materialized_hypertable_2 DO INSTEAD NOTHING;
+CREATE RULE r AS ON DELETE TO _hyper_2_3_chunk DO INSTEAD NOTHING;
+DROP RULE "_RETURN" ON _partial_view_2;
+ALTER RULE "_RETURN" ON _partial_view_2 RENAME TO r;
+CREATE OR REPLACE VIEW v AS SELECT now() AS day, 1::float8 AS sum;
+CREATE OR REPLACE VIEW _partial_view_2 AS SELECT now() AS day, 1::float8 AS sum;
+CREATE OR REPLACE VIEW _partial_view_2 AS SELECT NULL::timestamptz AS day, NULL::float8 AS sum;
+CREATE OR REPLACE VIEW _direct_view_2 AS SELECT NULL::timestamptz AS day, NULL::float8 AS sum;
+CREATE TRIGGER t INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE TRIGGER t INSTEAD OF INSERT ON _partial_view_2 FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE TRIGGER t BEFORE INSERT ON _materialized_hypertable_2 FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE TRIGGER t BEFORE INSERT ON _hyper_2_3_chunk FOR EACH ROW EXECUTE FUNCTION nothing();
+
+-- The form of storage, named or by the view.
+ALTER TABLE _materialized_hypertable_2 ADD COLUMN x int;
+ALTER TABLE _materialized_hypertable_2 ALTER COLUMN sum TYPE numeric;
+ALTER TABLE _materialized_hypertable_2 ALTER COLUMN sum SET DEFAULT 1;
+ALTER TABLE _materialized_hypertable_2 ALTER COLUMN sum SET NOT NULL;
+ALTER TABLE _materialized_hypertable_2 ADD CHECK (sum > 0);
+ALTER TABLE _materialized_hypertable_2 ALTER COLUMN day ADD GENERATED ALWAYS AS IDENTITY;
+ALTER TABLE _materialized_hypertable_2 DISABLE TRIGGER ALL;
+ALTER TABLE _materialized_hypertable_2 ENABLE ROW LEVEL SECURITY;
+ALTER TABLE _materialized_hypertable_2 FORCE ROW LEVEL SECURITY;
+CREATE TABLE part (LIKE _materialized_hypertable_2);
+INSERT INTO part VALUES ('2023-01-01', 13);
+ALTER TABLE _materialized_hypertable_2 ATTACH PARTITION part FOR VALUES FROM ('2023-01-01') TO ('2023-01-02');
+ALTER TABLE _materialized_hypertable_2 INHERIT part;
+ALTER TABLE part INHERIT _materialized_hypertable_2;
+ALTER MATERIALIZED VIEW v ENABLE ROW LEVEL SECURITY;
+ALTER MATERIALIZED VIEW v ADD CHECK (sum > 0);
+ALTER MATERIALIZED VIEW v ALTER COLUMN sum SET NOT NULL;
+ALTER MATERIALIZED VIEW v ALTER COLUMN sum SET STATISTICS 200;
+ALTER MATERIALIZED VIEW v SET (autovacuum_enabled = false);
+ALTER TABLE _materialized_hypertable_2 ALTER COLUMN sum SET STATISTICS 100;
+ALTER VIEW v SET (security_barrier);
+ALTER VIEW v RESET (security_barrier);
+
+-- Its rows.
+INSERT INTO _materialized_hypertable_2 VALUES ('2024-01-01', 1000);
+INSERT INTO _hyper_2_3_chunk VALUES ('2024-01-01', 1000);
+UPDATE _materialized_hypertable_2 SET sum = 1000;
+UPDATE ONLY _hyper_2_3_chunk SET sum = 1000;
+DELETE FROM _materialized_hypertable_2;
+WITH d AS (DELETE FROM _hyper_2_3_chunk RETURNING *) SELECT * FROM d;
+MERGE INTO _materialized_hypertable_2 USING (SELECT 1) o ON true WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES ('2024-01-01', 1);
+COPY _materialized_hypertable_2 FROM '/dev/null';
+COPY _hyper_2_3_chunk FROM '/dev/null';
+CREATE VIEW door AS SELECT * FROM _materialized_hypertable_2;
+DELETE FROM door;
+PREPARE p AS DELETE FROM _hyper_2_3_chunk;
+EXECUTE p;
+BEGIN;
+TRUNCATE _materialized_hypertable_2;
+SELECT * FROM v ORDER BY 1;
+ROLLBACK;
+SELECT * FROM _materialized_hypertable_2 ORDER BY 1;
+DROP VIEW door;
+-- A function of the definition is not the refresh.
+CREATE FUNCTION sly(float8) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN UPDATE _timescaledb_internal._materialized_hypertable_3 SET s = 7; RETURN $1; END';
+SET client_min_messages = error;
+CREATE MATERIALIZED VIEW w WITH (tsdb.continuous) AS SELECT time_bucket('1 day', time) AS day, sum(sly(v)) AS s FROM m GROUP BY 1 WITH NO DATA;
+RESET client_min_messages;
+CALL refresh_continuous_aggregate('w', NULL, NULL);
+SELECT * FROM w;
+DROP MATERIALIZED VIEW w;
+-- Refreshes do, also in the columnstore.
+ALTER MATERIALIZED VIEW v SET (tsdb.columnstore);
+SELECT count(compress_chunk(c)) FROM show_chunks('v') c;
+SET ROLE cagg_ada;
+INSERT INTO m VALUES ('2024-01-01', 1000);
+SET ROLE cagg_ben;
+CALL refresh_continuous_aggregate('v', NULL, NULL);
+SELECT * FROM _materialized_hypertable_2 ORDER BY 1;
+CALL refresh_continuous_aggregate('v', NULL, NULL, force => true);
+SELECT * FROM v ORDER BY 1;
+DELETE FROM _materialized_hypertable_2;
+RESET ROLE;
+-- Who owns the extension may, as a restore does.
+BEGIN;
+DELETE FROM _materialized_hypertable_2;
+ROLLBACK;
+SET ROLE cagg_ada;
+SET timescaledb.enable_cagg_rewrites = on;
+SELECT time_bucket('1 day', time) AS day, sum(v) FROM m GROUP BY 1 ORDER BY 1;
+RESET ROLE;
+DROP OWNED BY cagg_ada, cagg_ben CASCADE;
+DROP ROLE cagg_ada;
+DROP ROLE cagg_ben;
