@@ -1,7 +1,7 @@
 //! Whose continuous aggregates a query may be answered from, and whose functions it may call for that.
 //!
-//! Anyone who may read a hypertable may define a continuous aggregate over it. What its storage holds is as good as its owner, who can
-//! change it; and what its live side calls is called by the role that queries the hypertable, which has never heard of it. So an owner
+//! Others than its owner may define continuous aggregates over a hypertable. What storage holds is as good as the functions that
+//! computed it; and what its live side calls is called by the role that queries the hypertable, which has never heard of it. So an owner
 //! must be one who could change the hypertable, too, or act as the role that asks. A function, or a type with conditions, must
 //! be a superuser's or of one who could act as the role that asks; or the query calls it itself.
 //!
