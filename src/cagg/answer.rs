@@ -29,12 +29,18 @@ struct Remembered {
     ranges: Vec<Range>,
     /// The index of the one that held the last bucket.
     last: usize,
-    /// The arguments that this is for; None if they can't change while the function is remembered.
-    arguments: Option<Vec<Argument>>,
+    /// The arguments that may change while the function is remembered, with the values that this is for.
+    arguments: Vec<(usize, Argument)>,
 }
 
 /// An argument by its bytes.
-type Argument = Option<Vec<u8>>;
+enum Argument {
+    Null,
+    Word(usize),
+    Bytes(Vec<u8>),
+    /// What it points to may change.
+    Elsewhere,
+}
 
 fn axis_of(args: Args) -> Result<Axis> {
     axis_of_type(args.arg_type(SAMPLE)).ok_or_else(|| {
@@ -63,19 +69,38 @@ fn run_of(args: Args) -> pg_sys::MemoryContext {
     unsafe { (*args.fcinfo()).flinfo.as_ref().map_or(std::ptr::null_mut(), |info| info.fn_mcxt) }
 }
 
-/// The bytes of the arguments that may change from call to call.
-fn arguments(args: Args) -> Vec<Argument> {
-    let bytes = |index: usize| {
-        args.datum(index).map(|datum| {
-            // SAFETY: a varlena.
-            unsafe {
-                let value: *mut pg_sys::varlena = ffi::pg_detoast_datum(datum.cast_mut_ptr());
-                std::slice::from_raw_parts(value.cast::<u8>(), pgrx::varsize_any(value)).to_vec()
-            }
-        })
-    };
-    let storage = args.datum(STORAGE).map(|datum| datum.value().to_ne_bytes().to_vec());
-    vec![storage, Some(vec![u8::from(args.get_or(ROUTING, false))]), bytes(ZONE), bytes(OPERATORS), bytes(BOUNDS)]
+/// The bytes of a value that has a length, as it is passed; None if they only say where it is.
+///
+/// # Safety
+/// A varlena that outlives the result.
+unsafe fn bytes<'a>(datum: pg_sys::Datum) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let value: *const pg_sys::varlena = datum.cast_mut_ptr();
+        (!pgrx::varatt_is_1b_e(value)).then(|| std::slice::from_raw_parts(value.cast::<u8>(), pgrx::varsize_any(value)))
+    }
+}
+
+impl Argument {
+    fn of(args: Args, index: usize) -> Self {
+        match args.datum(index) {
+            None => Self::Null,
+            Some(datum) if index == STORAGE || index == ROUTING => Self::Word(datum.value()),
+            // SAFETY: the others are texts and an array.
+            Some(datum) => unsafe { bytes(datum) }.map_or(Self::Elsewhere, |bytes| Self::Bytes(bytes.to_vec())),
+        }
+    }
+
+    #[inline]
+    fn is(&self, datum: Option<pg_sys::Datum>) -> bool {
+        match (self, datum) {
+            (Self::Null, None) => true,
+            (Self::Word(word), Some(datum)) => *word == datum.value(),
+            // SAFETY: the argument at whose index this was read.
+            (Self::Bytes(known), Some(datum)) => unsafe { bytes(datum) == Some(known.as_slice()) },
+            _ => false,
+        }
+    }
 }
 
 /// `cagg_valid(storage, bucket, routing, zone, operators, bounds)`
@@ -92,15 +117,17 @@ pub fn is_valid(args: Args) -> Result<bool> {
     if !info.fn_extra.is_null() {
         // SAFETY: only this function puts something there; the reference ends before it is replaced.
         let known = unsafe { &mut *info.fn_extra.cast::<Remembered>() };
-        if known.arguments.as_ref().is_none_or(|was| *was == arguments(args)) {
+        if known.arguments.iter().all(|(index, argument)| argument.is(args.datum(*index))) {
             // SAFETY: a value of the axis's type.
             return Ok(known.holds(unsafe { axis::position(known.axis, bucket) }));
         }
     }
     let (axis, ranges) = find(args)?;
     // SAFETY: looks at the expressions of the call.
-    let fixed = unsafe { [STORAGE, ROUTING, ZONE, OPERATORS, BOUNDS].iter().all(|index| ffi::get_fn_expr_arg_stable(info, *index as i32)) };
-    let mut fresh = Remembered { axis, ranges, last: 0, arguments: (!fixed).then(|| arguments(args)) };
+    let may_change = |index: &usize| unsafe { !ffi::get_fn_expr_arg_stable(info, *index as i32) };
+    let arguments = [STORAGE, ROUTING, ZONE, OPERATORS, BOUNDS].into_iter().filter(may_change);
+    let arguments = arguments.map(|index| (index, Argument::of(args, index))).collect();
+    let mut fresh = Remembered { axis, ranges, last: 0, arguments };
     // SAFETY: a value of the axis's type.
     let holds = fresh.holds(unsafe { axis::position(axis, bucket) });
     // SAFETY: what is kept lives as long as the FmgrInfo; what was kept before is not used any more, and is replaced in its place.

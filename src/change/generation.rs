@@ -81,6 +81,13 @@ pub(super) fn enter(hypertable: pg_sys::Oid) -> Option<u64> {
     (head < UNSETTLED).then_some(head)
 }
 
+/// The generation of a hypertable, to notice refreshes by that have begun since it was read; None while one has materialized what others
+/// don't see.
+pub fn of(hypertable: pg_sys::Oid) -> Option<u64> {
+    let head = STATE.all().get(number_of(hypertable))?.load(Ordering::Relaxed);
+    (head < UNSETTLED).then_some(head)
+}
+
 /// The transaction has ended, and new snapshots see it if it was committed.
 pub(super) fn leave() {
     if let Some(own) = own_slot()

@@ -35,20 +35,21 @@ unsafe extern "C-unwind" fn plan(
         boundary(|| {
             scan::mark(query);
             record::mark(query);
+            let mut is_routed = false;
             let _session = (guc::enable_optimizations() && planner::references_hypertable(query)).then(|| {
                 // A snapshot may be taken under locks that are held already, and then nothing else looks for chunks that it sees and the
                 // relation cache doesn't.
                 ffi::AcceptInvalidationMessages();
                 planner::rewrite(query, parameters);
-                if routing::is_enabled() {
-                    routing::route(query, parameters);
-                }
+                is_routed = routing::is_enabled() && routing::route(query, parameters);
                 planner::Session::new()
             });
             let statement = match PREVIOUS {
                 Some(previous) => guard(|| previous(query, text, options, parameters)),
                 None => ffi::standard_planner(query, text, options, parameters),
             };
+            // Whose continuous aggregates were looked at depends on who asks.
+            (*statement).dependsOnRole |= is_routed;
             if !(*statement).resultRelations.is_null() {
                 add_guards(statement);
             }

@@ -293,6 +293,7 @@ postgres! {
     fn RequestAddinShmemSpace(size: Size);
     fn RequestNamedLWLockTranche(tranche_name: *const c_char, num_lwlocks: c_int);
     fn ResetLatch(latch: *mut Latch);
+    fn ResetPlanCache();
     fn RollbackAndReleaseCurrentSubTransaction();
     fn SPI_commit();
     fn SPI_connect() -> c_int;
@@ -368,6 +369,7 @@ postgres! {
     fn buildoidvector(oids: *const Oid, n: c_int) -> *mut oidvector;
     fn canonicalize_qual(qual: *mut Expr, is_check: bool) -> *mut Expr;
     fn check_enable_rls(relid: Oid, checkAsUser: Oid, noError: bool) -> c_int;
+    fn check_functions_in_node(node: *mut Node, checker: check_function_callback, context: *mut c_void) -> bool;
     fn check_new_partition_bound(relname: *mut c_char, parent: Relation, spec: *mut PartitionBoundSpec, pstate: *mut ParseState);
     fn clauselist_selectivity(root: *mut PlannerInfo, clauses: *mut List, varRelid: c_int, jointype: JoinType::Type, sjinfo: *mut SpecialJoinInfo) -> Selectivity;
     fn coerce_to_boolean(pstate: *mut ParseState, node: *mut Node, constructName: *const c_char) -> *mut Node;
@@ -469,6 +471,7 @@ postgres! {
     fn get_fn_expr_arg_stable(flinfo: *mut FmgrInfo, argnum: c_int) -> bool;
     fn get_fn_expr_argtype(flinfo: *mut FmgrInfo, argnum: c_int) -> Oid;
     fn get_func_name(funcid: Oid) -> *mut c_char;
+    fn get_func_namespace(funcid: Oid) -> Oid;
     fn get_func_prokind(funcid: Oid) -> c_char;
     fn get_func_rettype(funcid: Oid) -> Oid;
     fn get_hash_memory_limit() -> usize;

@@ -1,14 +1,17 @@
 //! The continuous aggregates of a hypertable, ready to be compared with queries; remembered per backend until one of their relations
 //! or the hypertable changes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
+use super::estimate::Known;
+use super::form;
 use super::grid::Grid;
+use super::trust::Calls;
 use crate::cagg::bucket::Bucket;
 use crate::cagg::definition::{self, Definition, Role};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
@@ -32,6 +35,10 @@ pub struct Candidate {
     pub grid: Option<Grid>,
     /// Why no query can be answered from it.
     pub unusable: Option<&'static str>,
+    /// What its live side calls.
+    pub calls: Calls,
+    /// What was materialized of it a moment ago.
+    pub known: RefCell<Option<Known>>,
     #[expect(dead_code, reason = "held for its drop")]
     memory: Memory,
 }
@@ -48,14 +55,30 @@ impl Drop for Memory {
     }
 }
 
+/// A continuous aggregate that may be a candidate. Its relations are not locked before it is to be looked at: their owner may be anyone.
+pub struct Entry {
+    /// Its row of the catalog.
+    pub agg: ContinuousAgg,
+    candidate: OnceCell<Option<Candidate>>,
+}
+
+impl Entry {
+    /// What it computes; None: it is being dropped, or is broken.
+    pub fn candidate(&self, raw: &Relation) -> Option<&Candidate> {
+        self.candidate.get_or_init(|| load(&self.agg, raw)).as_ref()
+    }
+
+    fn needs(&self, relid: pg_sys::Oid) -> bool {
+        [self.agg.storage, self.agg.partial_view, self.agg.user_view].contains(&relid)
+    }
+}
+
 /// Those of one hypertable.
-pub type Candidates = Rc<Vec<Candidate>>;
+pub type Candidates = Rc<Vec<Entry>>;
 
 #[derive(Default)]
 struct Cache {
     of: HashMap<pg_sys::Oid, Candidates>,
-    /// The hypertables whose entries fall with a relation.
-    needs: HashMap<pg_sys::Oid, pg_sys::Oid>,
     catalog: Option<pg_sys::Oid>,
     /// What fell, to be freed at a moment when PostgreSQL may be called.
     fallen: Vec<Candidates>,
@@ -65,6 +88,7 @@ struct Cache {
 
 thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
+    static USED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The continuous aggregates over a hypertable.
@@ -76,18 +100,11 @@ pub fn of(relid: pg_sys::Oid) -> Candidates {
     }
     let generation = CACHE.with_borrow(|cache| cache.generation);
     let catalog = table::oid("continuous_agg");
-    let raw = Relation::open(relid, pg_sys::NoLock);
-    let found: Candidates = Rc::new(continuous_agg::of_source(relid).iter().filter_map(|agg| load(agg, &raw)).collect());
+    let entries = continuous_agg::of_source(relid).into_iter().map(|agg| Entry { agg, candidate: OnceCell::new() });
+    let found: Candidates = Rc::new(entries.collect());
     CACHE.with_borrow_mut(|cache| {
         if cache.generation == generation {
             cache.catalog = catalog;
-            for candidate in found.iter() {
-                let agg = &candidate.definition.agg;
-                for needed in [agg.storage, agg.partial_view, agg.user_view, relid] {
-                    cache.needs.insert(needed, relid);
-                }
-            }
-            cache.needs.insert(relid, relid);
             cache.of.insert(relid, found.clone());
         }
     });
@@ -124,15 +141,19 @@ unsafe fn read(agg: &ContinuousAgg, raw: &Relation, memory: Memory) -> Option<Ca
     let view = Relation::open(agg.partial_view, pg_sys::AccessShareLock);
     let partial = query::of_view(&view);
     // SAFETY: queries of views, in the current context; the name is palloc'd.
-    let (name, stored, own, unusable) = unsafe {
+    let (name, stored, own, unusable, calls) = unsafe {
         let arms = Arms::of(partial)?;
+        let calls = Calls::of(arms.groups);
+        let unusable = unusable(&definition, raw.oid())
+            .or_else(|| calls.mutable.then_some("it calls functions whose results depend on more than their arguments"))
+            .or_else(|| (!form::is_as_made(partial, &arms, agg)).then_some("its partial view is not as it was made"));
         let stored: Vec<i16> = query::targets(arms.stored)
             .iter()
             .filter_map(|target| Expr::new(target.expr).as_column())
             .map(|column| column.attribute)
             .collect();
         let own = own_conditions(definition.live_query);
-        (optional_string(ffi::get_rel_name(agg.user_view))?, stored, own, unusable(&definition, raw.oid()))
+        (optional_string(ffi::get_rel_name(agg.user_view))?, stored, own, unusable, calls)
     };
     let positions: Option<Vec<i16>> = definition
         .columns
@@ -144,7 +165,7 @@ unsafe fn read(agg: &ContinuousAgg, raw: &Relation, memory: Memory) -> Option<Ca
         column.expr = count_of_rows(column.expr, definition.time.relation, &not_null).unwrap_or(column.expr);
     }
     let grid = Grid::of(&definition.bucket);
-    Some(Candidate { definition, name, partial, positions: positions?, own, grid, unusable, memory })
+    Some(Candidate { definition, name, partial, positions: positions?, own, grid, unusable, calls, known: RefCell::default(), memory })
 }
 
 /// The two sides of a partial view, and the query of groups in the second one.
@@ -321,10 +342,29 @@ pub fn is_identity(expr: Expr) -> bool {
     }
 }
 
-/// Installs the callback; once, at server start.
+/// A plan of this backend reads a continuous aggregate because its owner has the rights for it.
+pub fn note_use() {
+    USED.set(true);
+}
+
+/// Installs the callbacks; once, at server start.
 pub fn init() {
-    // SAFETY: the callback is a plain function that calls nothing of PostgreSQL.
-    unsafe { ffi::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null()) };
+    // SAFETY: the callbacks are plain functions.
+    unsafe {
+        ffi::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::null());
+        for cache in [pg_sys::SysCacheIdentifier::AUTHOID, pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM] {
+            ffi::CacheRegisterSyscacheCallback(cache as i32, Some(on_change_of_roles), pg_sys::Datum::null());
+        }
+    }
+}
+
+/// PostgreSQL's plans don't depend on who is a member of which role; those that were made here do.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn on_change_of_roles(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    if USED.get() {
+        // SAFETY: as the plan cache does itself when a system cache changes: plans are marked, nothing is looked up.
+        unsafe { ffi::raw::ResetPlanCache() };
+    }
 }
 
 #[pgrx::pg_guard]
@@ -336,9 +376,16 @@ unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relid: pg_sys::
         cache.generation += 1;
         if relid == pg_sys::InvalidOid || cache.catalog == Some(relid) {
             cache.fallen.extend(cache.of.drain().map(|(_, candidates)| candidates));
-            cache.needs.clear();
-        } else if let Some(hypertable) = cache.needs.get(&relid) {
-            cache.fallen.extend(cache.of.remove(hypertable));
+        } else {
+            // The storage of one is the hypertable of those that are defined over it.
+            let Cache { of, fallen, .. } = cache;
+            of.retain(|hypertable, candidates| {
+                let keep = *hypertable != relid && !candidates.iter().any(|entry| entry.needs(relid));
+                if !keep {
+                    fallen.push(candidates.clone());
+                }
+                keep
+            });
         }
     });
 }

@@ -1,12 +1,14 @@
 //! What it would cost to answer a query from a continuous aggregate: how much of the time that it asks for is read raw, and how fine
 //! what is read from storage is. Only the choice depends on it, never the answer.
 
-use pgrx::pg_sys;
+use std::time::{Duration, Instant};
+
 use tsc_kernel::axis::{Axis, DAY_MICROS};
 use tsc_kernel::ranges::{Range, Ranges};
 
 use super::candidate::Candidate;
 use crate::catalog::{cache, continuous_agg_range};
+use crate::change::generation;
 use crate::pg::partition;
 use crate::pg::relation::Relation;
 
@@ -26,22 +28,56 @@ pub struct Cost {
     pub total: f64,
 }
 
+/// For how long what was read of the catalog will do.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What is materialized, and can be read from storage, as it was a moment ago.
+pub struct Known {
+    /// A refresh that has begun since is noticed by this.
+    generation: u64,
+    /// That one which was running then has ended, by this.
+    at: Instant,
+    materialized: Ranges,
+    valid: Ranges,
+}
+
+impl Known {
+    fn read(candidate: &Candidate, generation: u64) -> Self {
+        // SAFETY: what is committed now.
+        let state = unsafe { continuous_agg_range::read(candidate.definition.agg.storage, std::ptr::null_mut()) };
+        let valid = state.materialized.difference(&state.invalid).difference(&state.kept);
+        Self { generation, at: Instant::now(), materialized: state.materialized, valid }
+    }
+
+    /// Runs `f` with what is known, or with what is read now where that is too old.
+    fn with<T>(candidate: &Candidate, f: impl FnOnce(&Self) -> T) -> T {
+        let Some(generation) = generation::of(candidate.definition.agg.source) else { return f(&Self::read(candidate, 0)) };
+        let is_fresh = |known: &Self| known.generation == generation && known.at.elapsed() < FRESH;
+        if !candidate.known.borrow().as_ref().is_some_and(is_fresh) {
+            let read = Self::read(candidate, generation);
+            candidate.known.replace(Some(read));
+        }
+        match &*candidate.known.borrow() {
+            Some(known) => f(known),
+            None => f(&Self::read(candidate, generation)),
+        }
+    }
+}
+
 /// The time that the chunks of a hypertable cover, as far as they are bounded; None: it has no chunks.
-pub fn extent(raw: &Relation, candidate: &Candidate) -> Option<Range> {
-    let (low, end) = partition::extent(raw, candidate.bucket().axis)?;
+pub fn extent(raw: &Relation, axis: Axis) -> Option<Range> {
+    let (low, end) = partition::extent(raw, axis)?;
     Range::new(low, end.saturating_sub(1))
 }
 
 /// The cost of the data in `asked` of what there is in `extent`.
 pub fn cost(candidate: &Candidate, asked: Range, extent: Range) -> Option<Cost> {
-    // SAFETY: what is committed now.
-    let state = unsafe { continuous_agg_range::read(candidate.definition.agg.storage, std::ptr::null_mut()) };
-    let extent = with_data(candidate, extent, &state.materialized);
-    let wanted = asked.intersection(extent)?;
-    let valid = state.materialized.difference(&state.invalid).difference(&state.kept);
-    let whole: Ranges = candidate.bucket().round_inward(asked).and_then(|range| range.intersection(extent)).into_iter().collect();
-    let stored = length(valid.intersection(&whole).as_slice());
-    let all = length(&[wanted]);
+    let (stored, all) = Known::with(candidate, |known| {
+        let extent = with_data(candidate, extent, &known.materialized);
+        let wanted = asked.intersection(extent)?;
+        let whole: Ranges = candidate.bucket().round_inward(asked).and_then(|range| range.intersection(extent)).into_iter().collect();
+        Some((length(known.valid.intersection(&whole).as_slice()), length(&[wanted])))
+    })?;
     let raw = ((all - stored) / all).clamp(0.0, 1.0);
     let day = DAY_MICROS as f64;
     let width = candidate.bucket().nominal_width() as f64;
@@ -62,9 +98,4 @@ fn with_data(candidate: &Candidate, extent: Range, materialized: &Ranges) -> Ran
 
 fn length(ranges: &[Range]) -> f64 {
     ranges.iter().map(|range| range.high as f64 - range.low as f64 + 1.0).sum()
-}
-
-/// The hypertable, which the query has locked.
-pub fn open(relid: pg_sys::Oid) -> Relation {
-    Relation::open(relid, pg_sys::NoLock)
 }

@@ -7,27 +7,37 @@ use std::ffi::c_void;
 use pgrx::pg_sys::NodeTag;
 use pgrx::{PgLogLevel, pg_sys};
 
+use tsc_kernel::ranges::Range;
+
 use self::candidate::{Candidate, Candidates};
 use self::level::{Answer, Level};
 use self::matching::Refusal;
+use self::trust::Asker;
+use crate::catalog::cache;
+use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::error::{Error, SqlState};
 use crate::guc;
-use crate::pg::relation::relation_name;
-use crate::pg::{ffi, guard, node};
+use crate::pg::relation::{Relation, relation_name};
+use crate::pg::{ffi, guard, list, node};
 
 mod bounds;
-pub mod candidate;
+mod candidate;
+mod columns;
 mod estimate;
 mod flatten;
+mod form;
 mod grid;
 mod level;
 mod matching;
 mod subquery;
+mod trust;
 mod zoned;
 
 thread_local! {
     /// The storage that is being refreshed.
     static REFRESHED: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+    /// The query that is being planned is answered from a continuous aggregate.
+    static ROUTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `f`, which computes groups of a continuous aggregate: its queries may be answered from other ones, whatever the settings, and
@@ -49,11 +59,21 @@ pub fn is_enabled() -> bool {
 }
 
 /// Has the levels of a query that group rows of a hypertable read groups of continuous aggregates instead, where that gives the same
-/// rows and is likely to be cheaper.
+/// rows and is likely to be cheaper. True if one does: the plan is then for the current role alone.
 ///
 /// # Safety
 /// `query` may be scribbled on: it is what a planner hook was given. The parameters are those whose values the plan may rely on.
-pub unsafe fn route(query: *mut pg_sys::Query, parameters: pg_sys::ParamListInfo) {
+pub unsafe fn route(query: *mut pg_sys::Query, parameters: pg_sys::ParamListInfo) -> bool {
+    // Functions that are called to estimate may plan queries of their own.
+    let outer = ROUTED.replace(false);
+    // SAFETY: the caller's promise.
+    unsafe { route_levels(query, parameters) };
+    ROUTED.replace(outer)
+}
+
+/// # Safety
+/// As for [`route`].
+unsafe fn route_levels(query: *mut pg_sys::Query, parameters: pg_sys::ParamListInfo) {
     // SAFETY: the walker gets the parameters back as its context. Levels below come first: what is put into a level is done.
     unsafe {
         if (*query).commandType == pg_sys::CmdType::CMD_UTILITY {
@@ -80,12 +100,12 @@ unsafe fn route_sources(query: *mut pg_sys::Query, parameters: pg_sys::ParamList
 
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn route_below(tree: *mut pg_sys::Node, parameters: *mut c_void) -> bool {
-    // SAFETY: PostgreSQL's walkers pass nodes, and the context that `route` gave them.
+    // SAFETY: PostgreSQL's walkers pass nodes, and the context that `route_levels` gave them.
     unsafe {
         guard::boundary(|| {
             match node::tag(tree) {
                 NodeTag::T_Invalid => {}
-                NodeTag::T_Query => route(tree.cast(), parameters.cast()),
+                NodeTag::T_Query => route_levels(tree.cast(), parameters.cast()),
                 _ => {
                     ffi::expression_tree_walker(tree, route_below, parameters);
                 }
@@ -113,10 +133,19 @@ unsafe fn route_level(query: *mut pg_sys::Query, source: usize, parameters: pg_s
             return false;
         }
     };
+    let raw = Relation::open(level.relid, pg_sys::NoLock);
+    // SAFETY: the caller's promise; the query stays as it is until all candidates were looked at.
+    let asker = unsafe { Asker::of(query, source, &raw) };
+    let extent = cache::find(level.relid).and_then(|hypertable| estimate::extent(&raw, hypertable.time().axis()?));
     let candidates = candidate::of(level.relid);
     let mut best: Option<Choice> = None;
-    for candidate in candidates.iter().filter(|candidate| candidate.definition.agg.storage != REFRESHED.get()) {
-        match consider(&level, candidate, parameters) {
+    for entry in candidates.iter().filter(|entry| entry.agg.storage != REFRESHED.get()) {
+        if !asker.trusts_owner(&entry.agg) {
+            refuse(&entry.agg, &"its owner has neither the rights of the hypertable's owner nor yours".into());
+            continue;
+        }
+        let Some(candidate) = entry.candidate(&raw) else { continue };
+        match consider(&level, candidate, &asker, extent, parameters) {
             Ok(choice) => {
                 let loser = match best.take() {
                     Some(other) if other.cost <= choice.cost => {
@@ -129,19 +158,36 @@ unsafe fn route_level(query: *mut pg_sys::Query, source: usize, parameters: pg_s
                         other
                     }
                 };
-                refuse(loser.candidate, &"another one is cheaper".into());
+                refuse(&loser.candidate.definition.agg, &"another one is cheaper".into());
             }
-            Err(refusal) => refuse(candidate, &refusal),
+            Err(refusal) => refuse(&entry.agg, &refusal),
         }
     }
-    best.is_some_and(|choice| put(&level, &candidates, choice))
+    drop(raw);
+    let Some(choice) = best else { return false };
+    let done = put(&level, &candidates, choice);
+    if done {
+        // SAFETY: the level was changed just now; what was put into it is the last entry of its range table.
+        unsafe { columns::trim(query, list::cells((*query).rtable).len()) };
+        candidate::note_use();
+        ROUTED.set(true);
+    }
+    done
 }
 
-fn consider<'a>(level: &Level, candidate: &'a Candidate, parameters: pg_sys::ParamListInfo) -> Result<Choice<'a>, Refusal> {
+fn consider<'a>(
+    level: &Level,
+    candidate: &'a Candidate,
+    asker: &Asker,
+    extent: Option<Range>,
+    parameters: pg_sys::ParamListInfo,
+) -> Result<Choice<'a>, Refusal> {
     let answer = level.answer(candidate)?;
-    let raw = estimate::open(level.relid);
+    if !asker.trusts_calls(&candidate.calls) {
+        return Err("it calls functions, or uses types, of a role that has not your rights, or that you may not call".into());
+    }
     let asked = bounds::expected(&answer.bounds, candidate.definition.time_type, parameters);
-    let cost = asked.zip(estimate::extent(&raw, candidate)).and_then(|(asked, extent)| estimate::cost(candidate, asked, extent));
+    let cost = asked.zip(extent).and_then(|(asked, extent)| estimate::cost(candidate, asked, extent));
     let Some(cost) = cost else { return Err("there is nothing to read".into()) };
     if cost.raw > estimate::MOST_RAW {
         return Err(Cow::Owned(format!("{:.0} % of the time asked for would be read from the hypertable anyway", cost.raw * 100.0)));
@@ -155,7 +201,7 @@ fn put(level: &Level, candidates: &Candidates, choice: Choice) -> bool {
     // SAFETY: waits for whoever changes the storage; the lock is held to the end of the transaction, as the planner's own are.
     unsafe { ffi::LockRelationOid(agg.storage, pg_sys::AccessShareLock as i32) };
     if !candidate::is_current(level.relid, candidates) {
-        refuse(choice.candidate, &"it is being changed".into());
+        refuse(agg, &"it is being changed".into());
         return false;
     }
     let name = &choice.candidate.name;
@@ -166,8 +212,8 @@ fn put(level: &Level, candidates: &Candidates, choice: Choice) -> bool {
     done
 }
 
-fn refuse(candidate: &Candidate, refusal: &Refusal) {
-    tell(|| format!("continuous aggregate \"{}\" is not used: {refusal}", candidate.name));
+fn refuse(agg: &ContinuousAgg, refusal: &Refusal) {
+    tell(|| format!("continuous aggregate \"{}\" is not used: {refusal}", relation_name(agg.user_view)));
 }
 
 /// Says how a query was planned, if the user wants to know.

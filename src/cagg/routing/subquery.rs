@@ -1,7 +1,5 @@
 //! The subquery that takes the hypertable's place: the partial view's query, told what the query at hand wants to know.
 
-use std::ffi::c_void;
-
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
@@ -10,7 +8,7 @@ use super::candidate::{Arms, Candidate};
 use super::zoned;
 use crate::pg::expr::{self, Column, Expr};
 use crate::pg::relation::{c_string, optional_string};
-use crate::pg::{ffi, guard, list, node, query};
+use crate::pg::{ffi, list, node, query};
 
 /// The arguments of `cagg_valid` and `cagg_live` that say what is asked.
 const ROUTING: usize = 2;
@@ -35,13 +33,13 @@ pub fn entry(candidate: &Candidate, bounds: &[Bound], zoned: &Zoned) -> Option<*
     unsafe {
         let partial: *mut pg_sys::Query = ffi::copyObjectImpl(candidate.partial.cast()).cast();
         let arms = Arms::of(partial)?;
-        ask(partial, candidate, bounds, zoned.zone);
+        ask(&arms, candidate, bounds, zoned.zone);
         restrict(&arms, candidate, bounds);
         if !zoned::add_buckets(partial, &arms, candidate, zoned.calls, zoned.time) {
             return None;
         }
         rename(&arms, candidate);
-        ffi::query_tree_walker(partial, waive_rights, std::ptr::null_mut(), pg_sys::QTW_EXAMINE_RTES_BEFORE as i32);
+        waive_rights(&arms, candidate)?;
         let names =
             query::targets(partial).into_iter().map(|target| node::make_string(&optional_string(target.resname).unwrap_or_default()));
         (*entry).rtekind = pg_sys::RTEKind::RTE_SUBQUERY;
@@ -52,65 +50,52 @@ pub fn entry(candidate: &Candidate, bounds: &[Bound], zoned: &Zoned) -> Option<*
     Some(entry)
 }
 
-struct Asked {
-    storage: pg_sys::Oid,
-    arguments: [(usize, Expr); 4],
-}
-
-/// Tells the two functions what is asked.
+/// Tells the two functions what is asked. The form of the candidate's query was looked at when it was loaded (`form.rs`).
 ///
 /// # Safety
-/// A query that may be changed.
-unsafe fn ask(partial: *mut pg_sys::Query, candidate: &Candidate, bounds: &[Bound], zone: Option<&str>) {
+/// The arms of a query that may be changed.
+unsafe fn ask(arms: &Arms, candidate: &Candidate, bounds: &[Bound], zone: Option<&str>) {
     let operators: Vec<&str> = bounds.iter().map(|bound| bound.operator()).collect();
+    let operators = expr::text_constant(Some(&operators.join(" ")));
     let values: Vec<Expr> = bounds.iter().map(|bound| bound.value).collect();
-    // SAFETY: a boolean constant.
-    let routing = unsafe { Expr::new(ffi::makeBoolConst(true, false)) };
-    let mut asked = Asked {
-        storage: candidate.definition.agg.storage,
-        arguments: [
-            (ROUTING, routing),
-            (ZONE, expr::text_constant(zone)),
-            (OPERATORS, expr::text_constant(Some(&operators.join(" ")))),
-            (BOUNDS, expr::array(candidate.definition.time_type, &values)),
-        ],
-    };
-    // SAFETY: the walker gets the arguments back as its context.
-    unsafe { ffi::query_tree_walker(partial, ask_calls, std::ptr::from_mut(&mut asked).cast(), 0) };
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn ask_calls(tree: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: PostgreSQL's walkers pass nodes, and the context from above. The query is a copy that nobody else uses.
+    let values = expr::array(candidate.definition.time_type, &values);
+    // SAFETY: the caller's promise; fresh nodes are put into calls of six arguments.
     unsafe {
-        guard::boundary(|| {
-            match node::tag(tree) {
-                NodeTag::T_Invalid => return Ok(false),
-                NodeTag::T_Query => return Ok(ffi::query_tree_walker(tree.cast(), ask_calls, context, 0)),
-                NodeTag::T_FuncExpr => {
-                    let call = &*tree.cast::<pg_sys::FuncExpr>();
-                    let asked = &*context.cast::<Asked>();
-                    let cells = list::cells(call.args);
-                    if cells.len() == BOUNDS + 1 && is_of(call.funcid, Expr::new(cells[0].ptr_value), asked.storage) {
-                        for (index, argument) in asked.arguments {
-                            (*(*call.args).elements.add(index)).ptr_value = argument.copy().as_ptr();
-                        }
-                        return Ok(false);
-                    }
-                }
-                _ => {}
+        let functions = list::pointers::<pg_sys::RangeTblFunction>((*arms.function).functions);
+        let live = functions[0];
+        let calls = [((*(*arms.stored).jointree).quals, once(values, arms.stored)), ((*live).funcexpr, values)];
+        for (call, values) in calls {
+            let routing = Expr::new(ffi::makeBoolConst(true, false));
+            for (index, argument) in [(ROUTING, routing), (ZONE, expr::text_constant(zone)), (OPERATORS, operators), (BOUNDS, values)] {
+                (*(*(*call.cast::<pg_sys::FuncExpr>()).args).elements.add(index)).ptr_value = argument.copy().as_ptr();
             }
-            Ok(ffi::expression_tree_walker(tree, ask_calls, context))
-        })
+        }
     }
 }
 
-/// Whether a call is one of the two about a storage.
-fn is_of(function: pg_sys::Oid, first: Expr, storage: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache look-up; the name is palloc'd.
-    let name = || unsafe { optional_string(ffi::get_func_name(function)) };
-    first.as_const().is_some_and(|(type_oid, value)| type_oid == pg_sys::REGCLASSOID && value == pg_sys::Datum::from(storage))
-        && name().is_some_and(|name| name == "cagg_valid" || name == "cagg_live")
+/// A value that is computed once for all rows of a query that is run.
+///
+/// # Safety
+/// A Query that may be changed.
+unsafe fn once(value: Expr, query: *mut pg_sys::Query) -> Expr {
+    if expr::fold(value, std::ptr::null_mut()).as_const().is_some() {
+        return value;
+    }
+    // SAFETY: fresh nodes, as the parser makes them of `(SELECT value)`.
+    unsafe {
+        let select: *mut pg_sys::Query = node::make_node(NodeTag::T_Query);
+        (*select).commandType = pg_sys::CmdType::CMD_SELECT;
+        (*select).querySource = pg_sys::QuerySource::QSRC_ORIGINAL;
+        (*select).canSetTag = true;
+        (*select).jointree = ffi::makeFromExpr(std::ptr::null_mut(), std::ptr::null_mut());
+        (*select).targetList = list::from_pointers([ffi::makeTargetEntry(value.as_ptr(), 1, node::palloc_str("bounds"), false)]);
+        let link: *mut pg_sys::SubLink = node::make_node(NodeTag::T_SubLink);
+        (*link).subLinkType = pg_sys::SubLinkType::EXPR_SUBLINK;
+        (*link).subselect = select.cast();
+        (*link).location = -1;
+        (*query).hasSubLinks = true;
+        Expr::new(link)
+    }
 }
 
 /// Says the bounds to both sides as plain conditions, so that chunks are left out. A bucket that lies wholly within the bounds begins
@@ -162,21 +147,19 @@ unsafe fn rename(arms: &Arms, candidate: &Candidate) {
     }
 }
 
-/// The rights that count are those on the hypertable, which stays in the query's range table.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn waive_rights(tree: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: PostgreSQL's walkers pass nodes, of a copy that may be changed.
+/// The rights that count are those on the hypertable, which stays in the query's range table. Whose functions are called was looked at
+/// (`trust.rs`).
+///
+/// # Safety
+/// The arms of a query that may be changed.
+unsafe fn waive_rights(arms: &Arms, candidate: &Candidate) -> Option<()> {
+    // SAFETY: the caller's promise.
     unsafe {
-        guard::boundary(|| {
-            Ok(match node::tag(tree) {
-                NodeTag::T_Invalid => false,
-                NodeTag::T_RangeTblEntry => {
-                    (*tree.cast::<pg_sys::RangeTblEntry>()).requiredPerms = 0;
-                    false
-                }
-                NodeTag::T_Query => ffi::query_tree_walker(tree.cast(), waive_rights, context, pg_sys::QTW_EXAMINE_RTES_BEFORE as i32),
-                _ => ffi::expression_tree_walker(tree, waive_rights, context),
-            })
-        })
+        let hypertable = query::entry(arms.groups, candidate.definition.time.relation);
+        let is_known = (*arms.storage.0).relid == candidate.definition.agg.storage && hypertable.relid == candidate.definition.agg.source;
+        for entry in [arms.storage.0, std::ptr::from_mut(hypertable)] {
+            (*entry).requiredPerms = 0;
+        }
+        is_known.then_some(())
     }
 }

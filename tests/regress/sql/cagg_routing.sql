@@ -295,3 +295,17 @@ SELECT answer($$SELECT date_trunc('month', time, 'Europe/Berlin') b, sum(v) FROM
 SELECT answer($$SELECT time_bucket('1 month', time) b, sum(v) FROM zoned GROUP BY 1$$);
 SELECT answer($$SELECT time_bucket('1 month', time, 'Asia/Tokyo') b, sum(v) FROM zoned GROUP BY 1$$);
 SELECT answer($$SELECT sum(v) FROM zoned WHERE time > '2025-02-02 02:00'$$);
+
+-- Bounds that are no constants are computed once, and a filter holds for the ones that it is called with.
+CREATE TABLE recent (time timestamptz NOT NULL, k int, v int);
+SELECT create_hypertable('recent', by_range('time', INTERVAL '7 days'));
+INSERT INTO recent SELECT t, extract(hour FROM t), 1 FROM generate_series(TIMESTAMPTZ '2026-01-01', '2026-01-31 23:00', INTERVAL '1 hour') t;
+CREATE MATERIALIZED VIEW by_hour WITH (timescaledb.continuous) AS SELECT time_bucket('1 hour', time) AS b, k, sum(v), count(*) FROM recent GROUP BY 1, 2;
+SELECT answer($$SELECT k, sum(v) FROM recent WHERE time >= timestamptz '2026-01-03 00:30' + INTERVAL '1 day' AND time < date '2026-01-20' GROUP BY 1$$);
+SELECT answer($$SELECT x, (SELECT sum(v) FROM recent WHERE time < now() AND k = x) FROM generate_series(0, 5) x$$);
+SELECT answer($$SELECT x, s FROM generate_series(0, 5) x, LATERAL (SELECT sum(v) AS s FROM recent WHERE time < now() AND k = x OFFSET 0) y$$);
+SELECT answer($$SELECT k, sum(v) FROM recent WHERE time >= (NULL::timestamptz + INTERVAL '1 day') GROUP BY 1$$);
+SELECT b, bound, _timescaledb_functions.cagg_valid(storage, b, true, NULL, operator, ARRAY[bound])
+FROM (SELECT storage::regclass FROM _timescaledb_config.continuous_agg WHERE user_view = 'by_hour'::regclass) s,
+     (SELECT timestamptz '2026-01-05') bucket(b),
+     (VALUES ('<', timestamptz '2026-01-06'), ('<', '2026-01-04'), ('<', '2026-01-06'), ('>', '2026-01-06'), ('>', '2026-01-04'), ('>', NULL), ('>', '2026-01-04')) v(operator, bound);
