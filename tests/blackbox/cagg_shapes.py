@@ -7,7 +7,7 @@ that each query has one answer: sums of floats are exact in any order, and what 
 import dataclasses
 import datetime
 
-COLUMNS = {"id": "bigint", "dev": "int", "s": "text", "v": "float8", "n": "int", "q": "numeric", "b": "bool"}
+COLUMNS = {"id": "bigint", "dev": "int", "s": "text", "v": "float8", "n": "int", "q": "numeric", "b": "bool", "c": "text COLLATE no_case"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +72,8 @@ HOURS, DAYS, MONTHS = ("minute", "hour", "day"), ("hour", "day", "week"), ("day"
 AXES = (
     # Europe's clocks change on 2024-03-31 and 2024-10-27.
     Axis("short", "timestamptz", "2024-03-29 00:00:00+00", "interval '10 minutes'", 500, intervals("6 hours", "1 day", "25 hours", "10 hours"), SHORT, HOURS, True),
+    # Caracas went from 4 1/2 hours behind UTC to 4 on 2016-05-01.
+    Axis("shifted", "timestamptz", "2016-04-26 00:00:00+00", "interval '20 minutes'", 500, intervals("1 day", "3 days", "25 hours"), SHORT, DAYS, True),
     Axis("middle", "timestamptz", "2024-10-14 00:00:00+00", "interval '2 hours'", 330, intervals("3 days", "7 days", "50 hours"), MIDDLE, DAYS, True),
     Axis("long", "timestamptz", "2023-12-05 00:00:00+00", "interval '12 hours'", 320, intervals("20 days", "30 days", "365 hours"), LONG, MONTHS, True),
     Axis("local", "timestamp", "2024-02-20 00:00:00", "interval '4 hours'", 240, intervals("4 days", "7 days", "100 hours"), MIDDLE + LONG[:3], DAYS + MONTHS),
@@ -79,7 +81,7 @@ AXES = (
     Axis("int", "int", "", "2", 300, ("50", "64", "100"), (5, 10, 20, 30, 60, 100)),
     Axis("bigint", "bigint", "", "7", 300, ("300", "500"), (7, 14, 28, 50, 100, 350)),
 )
-ZONES = ("Europe/Berlin", "UTC", "America/St_Johns", "Asia/Kathmandu")
+ZONES = ("Europe/Berlin", "UTC", "America/St_Johns", "Asia/Kathmandu", "America/Caracas", "America/Caracas")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,8 +140,9 @@ WHOLE = ("count(DISTINCT t.s)", "percentile_cont(0.95) WITHIN GROUP (ORDER BY t.
          "array_agg(t.n ORDER BY t.id DESC)", "longest(t.s)", "sum(DISTINCT t.n)")
 COMBINED = ("max(t.v) - min(t.v)", "sum(t.v) / nullif(count(t.v), 0)", "coalesce(sum(t.n), 0)", "round(avg(t.q), 2)", "count(*) * 2 + 1", "last(t.v, t.id) - first(t.v, t.id)",
             "CASE WHEN count(*) > 3 THEN max(t.n) END")
-GROUPS = ("t.dev", "t.dev", "t.s", "t.b", "t.n % 3", "coalesce(t.s, 'none')", "t.dev % 2", "upper(t.s)", "t.q > 5")
+GROUPS = ("t.dev", "t.dev", "t.s", "t.b", "t.n % 3", "coalesce(t.s, 'none')", "t.dev % 2", "upper(t.s)", "t.q > 5", "t.c")
 SETUP = """
+CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE FUNCTION longer(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN length($2) > length(coalesce($1, '')) OR length($2) = length($1) AND $2 > $1 THEN $2 ELSE $1 END $$;
 CREATE AGGREGATE longest(text) (sfunc = longer, stype = text);
 CREATE TABLE dim (dev int PRIMARY KEY, label text);
@@ -276,7 +279,15 @@ class Queries:
             lambda: [f"{column} >= {bound()}", f"{column} < {bound()}"], lambda: [f"{column} >= {Bucket(wide).sql(bound())}"], lambda: [f"{column} = {bound()}"],
             lambda: [f"{column} >= least({bound()}, {bound()})", f"{column} < greatest({bound()}, {bound()})"],
             lambda: [f"({column} < {bound()} OR {column} >= {bound()})"], lambda: [f"NOT {column} < {bound()}"], lambda: [f"{bound()} <= {column}"],
-            lambda: [f"{column} >= (SELECT min(x) FROM (VALUES ({bound()}), ({bound()})) AS l(x))"])()
+            lambda: [f"{column} >= (SELECT min(x) FROM (VALUES ({bound()}), ({bound()})) AS l(x))"], *self.others(column, bound))()
+
+    def others(self, column, bound):
+        """Bounds of other types, some of which the column's type does not have."""
+        if not self.axis.unique:
+            return []
+        type = self.pick("date", "timestamp" if self.axis.zones else "date")
+        odd = self.pick("5000000-01-01", "4714-11-24 BC", "infinity", "-infinity") if type == "date" else self.pick("294276-12-31 23:59:59", "4714-11-24 00:00:00 BC", "infinity", "-infinity")
+        return [lambda: [f"{column} {self.pick('<', '<=', '>', '>=')} ({bound()})::{type}"], lambda: [f"{column} {self.pick('<', '<=', '>', '>=', '<', '>')} {type} '{odd}'"]]
 
     def wrap(self, inner, sql):
         """The query in another one, or as it is."""
@@ -325,6 +336,10 @@ class Inner:
         if kind < 0.6 and wider:
             self.same = False
             return Bucket(self.pick(*wider), own.extra).sql()
+        if kind < 0.66 and self.axis.zones and not own.extra:
+            # Of months and days a zone's own can be computed if its clocks fit, of a real zone they mostly don't.
+            self.same = self.possible = False
+            return Bucket(self.pick(own.width, *wider), f", '{self.pick(*ZONES)}'").sql()
         if kind < 0.87:
             self.same = False
         if kind < 0.75 and self.axis.truncations:
@@ -373,6 +388,9 @@ class Inner:
             found.append(self.pick("t.dev = 2", "t.dev IN (1, 3)", "t.dev > 1", "t.dev BETWEEN 2 AND 3", "t.dev = ANY (ARRAY[1, 4])", "t.dev % 2 = 0", "(t.dev = 1 OR t.dev > 3)", "t.dev IS NULL"))
         if "t.s" in own and self.chance.random() < 0.4:
             found.append(self.pick("t.s = 'x'", "t.s IS NULL", "t.s LIKE 'y%'", "coalesce(t.s, '') <> 'x'", "t.s IS DISTINCT FROM 'yy'"))
+        if "t.c" in own and self.chance.random() < 0.5:
+            found.append(self.pick("t.c = 'k'", "t.c IN ('K', 'x')", "t.c >= 'K'", "t.c = 'k' COLLATE \"C\"", "t.c IN ('k' COLLATE \"C\", 'x')", "t.c > 'K' COLLATE \"C\"", "lower(t.c) = 'k'"))
+            self.possible = self.possible and found[-1] in ("t.c = 'k'", "t.c IN ('K', 'x')", "t.c >= 'K'")
         if "t.b" in own and self.chance.random() < 0.4:
             found.append(self.pick("t.b", "NOT t.b", "t.b IS NOT TRUE"))
         if self.chance.random() < 0.06:
@@ -400,7 +418,19 @@ class Inner:
                 keys.append("dim.label")
         elif kind < 0.25:
             source = "(SELECT * FROM {t} AS i WHERE i.dev <> 2) AS t"
+        elif kind < 0.3:
+            source = "(SELECT *, 'x'::text AS k FROM {t} AS i) AS t"
+            keys.append("t.k")
+            aggregates.append("coalesce(t.k, 'total')")
         conditions = self.conditions()
+        if keys and self.chance.random() < 0.04:
+            self.possible = False
+            keys.append(self.pick("unnest(ARRAY[1, 1])", "generate_series(1, 2)", "unnest(ARRAY[1, NULL])"))
+        failing = "t.dev" in keys and self.chance.random() < 0.06
+        if failing:
+            # Groups that WHERE leaves out make HAVING fail.
+            conditions.append(self.pick("t.dev::text <> '2'", "EXISTS (SELECT FROM dim AS d WHERE d.dev = t.dev AND d.dev <> 2)", "t.dev <> 2"))
+            self.possible = False
         self.chance.shuffle(keys)
         self.keys = [f"k{number}" for number in range(len(keys))]
         items = [f"{sql} AS k{number}" for number, sql in enumerate(keys)] + [f"{sql} AS x{number}" for number, sql in enumerate(aggregates)]
@@ -408,8 +438,10 @@ class Inner:
         having = f" HAVING {self.pick('count(*) > 2', 'count(*) > 0', 'max(t.n) > 3', 'sum(t.n) <> 0')}" if self.chance.random() < 0.12 else ""
         if having and having.removeprefix(" HAVING ").rsplit(" ", 2)[0] not in aggregates:
             self.possible = False
+        if failing:
+            having = " HAVING count(*) / (t.dev - 2) <> 1000"
         grouping = ", ".join(keys)
-        if len(keys) > 1 and self.chance.random() < 0.04:
+        if len(keys) > 1 and self.chance.random() < (0.6 if "t.k" in keys else 0.04):
             grouping, self.unique = f"{self.pick('ROLLUP', 'CUBE')} ({grouping})", False
             self.possible = False
         return (f"SELECT {', '.join(items)} FROM {source}{join}{' WHERE ' + ' AND '.join(conditions) if conditions else ''}"

@@ -69,7 +69,7 @@ class Script:
     def values(self, k, id):
         """The columns of a row, as SQL over expressions of its step and id."""
         return (f"{self.axis.at(k, id)}, {id}, ({id}) % 4 + 1, (ARRAY['x', 'yy', NULL, 'zed'])[({id}) % 4 + 1 - (({id}) % 3) * (({id}) % 2)], nullif(({id}) % 23, 5) / 4.0 - 1, nullif(({id}) % 11, 7)::int,"
-                f" nullif(({id}) % 17, 3) / 8.0 + 0.50, nullif(({id}) % 3, 2) = 1")
+                f" nullif(({id}) % 17, 3) / 8.0 + 0.50, nullif(({id}) % 3, 2) = 1, (ARRAY['k', 'K', 'l', 'L', NULL])[({id}) % 5 + 1]")
 
     def fill(self, count, spread=None):
         """Rows at random-looking steps of a range."""
@@ -132,7 +132,7 @@ class Script:
     def direct(self):
         """A change of a chunk by its name."""
         shifted = f"date_trunc('minute', time) + ({self.id} + row_number() OVER (ORDER BY id)) * interval '1 microsecond'" if self.axis.unique else "time"
-        insert = f"INSERT INTO {{t}} (time, id, dev, s, v, n, q, b) SELECT {shifted}, {self.id} + row_number() OVER (ORDER BY id), dev, s, v, 3, q, b FROM {{t}} WHERE {{rows}} AND id % 5 = 0"
+        insert = f"INSERT INTO {{t}} (time, id, dev, s, v, n, q, b, c) SELECT {shifted}, {self.id} + row_number() OVER (ORDER BY id), dev, s, v, 3, q, b, c FROM {{t}} WHERE {{rows}} AND id % 5 = 0"
         self.ids(1000)
         return ("chunk", self.random.randint(0, 20), self.pick(insert, "UPDATE {t} SET v = coalesce(v, 0) - 0.5, n = 8 WHERE {rows} AND id % 4 = 1", "DELETE FROM {t} WHERE {rows} AND id % 3 = 2", "DELETE FROM {t} WHERE {rows}"))
 
@@ -183,7 +183,7 @@ class Script:
         return ("drop", self.some_cagg()) if len(self.definitions) > 2 and self.chance(0.5) else self.create()
 
     def setting(self):
-        return ("sql", self.pick("SET TIME ZONE 'Europe/Berlin'", "SET TIME ZONE 'UTC'", "SET TIME ZONE 'America/St_Johns'", "SET plan_cache_mode = auto", "SET enable_hashagg = off", "RESET enable_hashagg",
+        return ("sql", self.pick("SET TIME ZONE 'Europe/Berlin'", "SET TIME ZONE 'UTC'", "SET TIME ZONE 'America/St_Johns'", "SET TIME ZONE 'America/Caracas'", "SET plan_cache_mode = auto", "SET enable_hashagg = off", "RESET enable_hashagg",
                                  "SET work_mem = '64kB'", "ANALYZE h", "SET enable_partitionwise_aggregate = on", "SET timescaledb.enable_chunkwise_aggregation = off",
                                  "SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0", "SET force_parallel_mode = off"))
 
