@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use crate::cagg::routing;
+use crate::cagg::{guard as guard_storage, routing};
 use crate::guc;
 use crate::ingest::guard::add_guards;
 use crate::ingest::record;
@@ -50,6 +50,7 @@ unsafe extern "C-unwind" fn plan(
                 None => ffi::standard_planner(query, text, options, parameters),
             };
             if !(*statement).resultRelations.is_null() {
+                guard_storage::check_plan(statement)?;
                 add_guards(statement);
             }
             Ok(statement)
