@@ -5,12 +5,12 @@ use std::cell::Cell;
 
 use pgrx::pg_sys;
 
-use crate::catalog::continuous_agg;
+use crate::catalog::{columnar_chunk, continuous_agg};
 use crate::change::place;
 use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{qualified_name, relation_name};
-use crate::pg::{acl, list};
+use crate::pg::{acl, ffi, list};
 
 thread_local! {
     /// The storage that the next statement to change it is a refresh's.
@@ -34,29 +34,63 @@ pub fn refreshing<T>(storage: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
 /// # Safety
 /// A planned statement.
 pub unsafe fn check_statement(statement: *const pg_sys::PlannedStmt) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { targets(statement) }.into_iter().try_for_each(check_table)
+}
+
+/// Refuses to change batches of storage. That a table holds such does not change, so it is enough to ask when the statement is planned.
+///
+/// # Safety
+/// A planned statement.
+pub unsafe fn check_plan(statement: *const pg_sys::PlannedStmt) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { targets(statement) }.into_iter().try_for_each(check_batches)
+}
+
+/// The tables that a statement names to change their rows: those for which it requires privileges.
+///
+/// # Safety
+/// A planned statement.
+unsafe fn targets(statement: *const pg_sys::PlannedStmt) -> Vec<pg_sys::Oid> {
     let changing = u64::from(pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE);
-    // SAFETY: the caller's promise: a range table holds entries. Those that a statement names itself require privileges.
+    // SAFETY: the caller's promise: a range table holds entries.
     unsafe {
         if (*statement).commandType == pg_sys::CmdType::CMD_SELECT && !(*statement).hasModifyingCTE {
-            return Ok(());
+            return Vec::new();
         }
-        for entry in list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable) {
-            if (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION && u64::from((*entry).requiredPerms) & changing != 0 {
-                check_table((*entry).relid)?;
-            }
-        }
+        let entries = list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable).into_iter();
+        let changed = entries
+            .filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION && u64::from((**entry).requiredPerms) & changing != 0);
+        changed.map(|entry| (*entry).relid).collect()
     }
-    Ok(())
 }
 
 /// Refuses to change rows of a table if it is storage, or a part of one.
 pub fn check_table(relid: pg_sys::Oid) -> Result<()> {
-    let Some(storage) = place::hypertable_of(relid).filter(|hypertable| hypertable.is_storage) else { return Ok(()) };
-    if REFRESHED.get() == storage.relid {
+    let Some(storage) = storage_of(relid) else { return Ok(()) };
+    if REFRESHED.get() == storage {
         REFRESHED.set(pg_sys::InvalidOid);
         return Ok(());
     }
-    match continuous_agg::of_storage(storage.relid) {
+    require_owner_of_extension(relid, storage)
+}
+
+/// Refuses to change rows of a table if it holds batches of storage.
+pub fn check_batches(relid: pg_sys::Oid) -> Result<()> {
+    // SAFETY: a syscache look-up.
+    if unsafe { ffi::get_rel_relispartition(relid) } {
+        return Ok(());
+    }
+    let storage = columnar_chunk::of_batches(relid).and_then(storage_of);
+    storage.map_or(Ok(()), |storage| require_owner_of_extension(relid, storage))
+}
+
+fn storage_of(relid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    place::hypertable_of(relid).filter(|hypertable| hypertable.is_storage).map(|hypertable| hypertable.relid)
+}
+
+fn require_owner_of_extension(relid: pg_sys::Oid, storage: pg_sys::Oid) -> Result<()> {
+    match continuous_agg::of_storage(storage) {
         Some(agg) if !acl::owns_extension(extension::NAME) => {
             Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot change rows of \"{}\"", relation_name(relid)))
                 .detail(format!("It holds what continuous aggregate \"{}\" has computed.", relation_name(agg.user_view)))

@@ -109,6 +109,12 @@ pub fn find(relid: pg_sys::Oid) -> Option<ColumnarChunk> {
     table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row)
 }
 
+/// The chunk whose batches a table holds, if it does.
+pub fn of_batches(batches: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
+    table.scan(BY_BATCHES, &[Key::Oid(2, batches)]).first().and_then(|row| row.get(0))
+}
+
 /// The columnar parts of a hypertable's chunks, in no order.
 pub fn of_hypertable(hypertable_id: i32) -> Vec<ColumnarChunk> {
     let Some(table) = Table::open(&TABLE, pg_sys::AccessShareLock) else { return Vec::new() };

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pgrx::pg_sys;
 
-use crate::cagg::routing;
+use crate::cagg::{guard as guard_storage, routing};
 use crate::guc;
 use crate::ingest::guard::add_guards;
 use crate::ingest::record;
@@ -51,6 +51,7 @@ unsafe extern "C-unwind" fn plan(
             // Whose continuous aggregates were looked at depends on who asks.
             (*statement).dependsOnRole |= is_routed;
             if !(*statement).resultRelations.is_null() {
+                guard_storage::check_plan(statement)?;
                 add_guards(statement);
             }
             Ok(statement)

@@ -179,7 +179,12 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
-            pg_sys::NodeTag::T_TruncateStmt => truncate::run(statement.cast(), forward),
+            pg_sys::NodeTag::T_TruncateStmt => {
+                for table in list::pointers::<pg_sys::RangeVar>((*statement.cast::<pg_sys::TruncateStmt>()).relations) {
+                    ddl::resolve(table, pg_sys::NoLock).map_or(Ok(()), storage::check_batches)?;
+                }
+                truncate::run(statement.cast(), forward);
+            }
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropStmt => {
                 extension::before_drop(statement.cast())?;
@@ -265,6 +270,7 @@ unsafe fn process_copy(call: Call) -> Result<()> {
                 && let Some(relid) = ddl::resolve((*copy).relation, pg_sys::NoLock)
             {
                 storage::check_table(relid)?;
+                storage::check_batches(relid)?;
             }
             if !(*copy).is_from {
                 copy::rewrite_copy_to(copy);

@@ -188,7 +188,9 @@ DROP MATERIALIZED VIEW v CASCADE;
 TABLE left_over;
 SELECT to_regclass('reader');
 ROLLBACK;
+\set VERBOSITY terse
 DROP EXTENSION timescale_compat;
+\set VERBOSITY default
 BEGIN;
 DROP EXTENSION timescale_compat CASCADE;
 TABLE parts;

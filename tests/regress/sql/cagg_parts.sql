@@ -94,6 +94,13 @@ DROP MATERIALIZED VIEW w;
 -- Refreshes do, also in the columnstore.
 ALTER MATERIALIZED VIEW v SET (tsdb.columnstore);
 SELECT count(compress_chunk(c)) FROM show_chunks('v') c;
+SELECT batches FROM _timescaledb_config.columnar_chunk \gset
+DELETE FROM :batches;
+INSERT INTO :batches SELECT * FROM :batches;
+COPY :batches FROM '/dev/null';
+TRUNCATE :batches;
+DROP TABLE :batches;
+DROP TABLE :batches CASCADE;
 SET ROLE cagg_ada;
 INSERT INTO m VALUES ('2024-01-01', 1000);
 SET ROLE cagg_ben;
