@@ -26,7 +26,7 @@ pub fn while_rearranging<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// The continuous aggregates that a hypertable is the source of, and the one that it is the storage of.
-fn concerned(hypertable: pg_sys::Oid, is_source: bool) -> Vec<ContinuousAgg> {
+pub fn concerned(hypertable: pg_sys::Oid, is_source: bool) -> Vec<ContinuousAgg> {
     let mut found = if is_source { continuous_agg::of_source(hypertable) } else { Vec::new() };
     found.extend(continuous_agg::of_storage(hypertable));
     found

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
-use crate::catalog::{cache, continuous_agg};
+use crate::catalog::cache;
 use crate::change::{kept, place};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
@@ -63,15 +63,33 @@ pub fn after_alter(attached: &[pg_sys::Oid]) {
     attached.iter().for_each(|relid| place::note_table(*relid));
 }
 
-/// True if a dump is being restored into a table: its hypertable's continuous aggregates came with the dump as well, and know its rows.
-/// Indexes come later.
-fn is_being_restored(relid: pg_sys::Oid) -> bool {
-    let Some(hypertable) = place::hypertable_of(relid).filter(|hypertable| hypertable.grain.is_some()) else { return false };
-    if !continuous_agg::of_source(hypertable.relid).iter().all(|agg| agg.is_restored) {
-        return false;
+/// What the continuous aggregates of a table say of a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// There are none, or they are not known yet.
+    Unknown,
+    /// They came with a dump, and nothing has been done with them since.
+    Pending,
+    /// They are in use.
+    Over,
+}
+
+/// Whether the continuous aggregates over a table's hypertable, or the one that it is the storage of, came with a dump just now.
+pub fn restore_of(relid: pg_sys::Oid) -> Restore {
+    let aggregates =
+        place::hypertable_of(relid).map_or_else(Vec::new, |hypertable| kept::concerned(hypertable.relid, hypertable.grain.is_some()));
+    match aggregates.iter().all(|agg| agg.is_restored) {
+        true if aggregates.is_empty() => Restore::Unknown,
+        true => Restore::Pending,
+        false => Restore::Over,
     }
-    Relation::try_open(relid, pg_sys::RowExclusiveLock)
-        .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
+}
+
+/// True if a dump is being restored into a table, so that its continuous aggregates know its rows. Indexes come later.
+pub fn is_being_restored(relid: pg_sys::Oid) -> bool {
+    restore_of(relid) == Restore::Pending
+        && Relation::try_open(relid, pg_sys::AccessShareLock)
+            .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
 }
 
 /// Before a COPY into a table that is no hypertable: if it is a part of one, nobody looks at its rows one by one.

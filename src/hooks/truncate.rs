@@ -3,8 +3,7 @@
 //! `TRUNCATE ONLY chunk` empties the heap alone, as ONLY means the heap everywhere: so a restore by several sessions begins with a table,
 //! when batches may be there already.
 //!
-//! What was materialized of the rows has to be computed anew; not so if there were none, as in a restore by several sessions, which
-//! empties what it has just created.
+//! What was materialized of the rows has to be computed anew; but not in a restore, which empties what it has just created.
 //!
 //! PostgreSQL names each table that it will truncate (children, and what CASCADE reaches, included) to the object access hook.
 
@@ -12,27 +11,27 @@ use std::cell::RefCell;
 
 use pgrx::pg_sys;
 
+use super::partitions::{Restore, is_being_restored, restore_of};
 use crate::catalog::columnar_chunk;
 use crate::change::kept;
 use crate::chunk::row_form;
 use crate::pg::guard::on_error;
-use crate::pg::relation::Relation;
-use crate::pg::size::is_without_pages;
 use crate::pg::{ffi, list};
 
 thread_local! {
-    /// The tables of the statements that run now, and whether they have rows: a trigger may truncate while TRUNCATE runs.
-    static NOTED: RefCell<Vec<Vec<(pg_sys::Oid, bool)>>> = const { RefCell::new(Vec::new()) };
+    /// The tables of the statements that run now, and what is known of a restore: a trigger may truncate while TRUNCATE runs.
+    static NOTED: RefCell<Vec<Vec<(pg_sys::Oid, Restore)>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A table is about to be truncated. It is locked against all others.
+/// A table is about to be truncated. It may not be locked yet.
 pub fn note(relid: pg_sys::Oid) {
-    let relation = Relation::open(relid, pg_sys::NoLock);
-    let has_rows = relation.class().relkind as u8 != b'r' || !is_without_pages(&relation);
-    drop(relation);
+    let restore = match restore_of(relid) {
+        Restore::Pending if !is_being_restored(relid) => Restore::Over,
+        known => known,
+    };
     NOTED.with_borrow_mut(|noted| {
         if let Some(statement) = noted.last_mut() {
-            statement.push((relid, has_rows));
+            statement.push((relid, restore));
         }
     });
 }
@@ -46,12 +45,13 @@ pub unsafe fn run(statement: *mut pg_sys::TruncateStmt, forward: impl FnOnce()) 
     let spared = unsafe { named_only(statement) };
     NOTED.with_borrow_mut(|noted| noted.push(Vec::new()));
     on_error(forward, || drop(NOTED.with_borrow_mut(Vec::pop)));
-    for (relid, has_rows) in NOTED.with_borrow_mut(Vec::pop).unwrap_or_default() {
-        let part = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid));
-        if let Some(part) = &part {
-            row_form::drop_part(part);
+    for (relid, restore) in NOTED.with_borrow_mut(Vec::pop).unwrap_or_default() {
+        if let Some(part) = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid)) {
+            row_form::drop_part(&part);
         }
-        if has_rows || part.is_some() {
+        // Another session may have restored the catalog since.
+        let is_restored = restore == Restore::Pending || (restore == Restore::Unknown && restore_of(relid) == Restore::Pending);
+        if !is_restored {
             kept::after_truncate(relid);
         }
     }

@@ -49,7 +49,7 @@ struct Memory(pg_sys::MemoryContext);
 impl Drop for Memory {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: made below, a child of TopMemoryContext.
+            // SAFETY: made by `load`, a child of TopMemoryContext.
             unsafe { ffi::MemoryContextDelete(self.0) };
         }
     }
@@ -121,22 +121,28 @@ fn load(agg: &ContinuousAgg, raw: &Relation) -> Option<Candidate> {
     for relation in [agg.user_view, agg.partial_view, agg.storage] {
         Relation::try_open(relation, pg_sys::AccessShareLock)?;
     }
-    // SAFETY: a context of its own, which lives as long as what is read into it.
+    // SAFETY: a context of its own, which lives as long as what is read into it; until that is complete, an error frees it with its parent.
     unsafe {
-        let memory = Memory(ffi::AllocSetContextCreateInternal(
-            pg_sys::TopMemoryContext,
+        let memory = ffi::AllocSetContextCreateInternal(
+            pg_sys::CurrentMemoryContext,
             c"timescale_compat continuous aggregate".as_ptr(),
             pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
             pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
             pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-        ));
-        context::with_context(memory.0, || read(agg, raw, memory))
+        );
+        let found = context::with_context(memory, || read(agg, raw, memory));
+        if found.is_some() {
+            ffi::MemoryContextSetParent(memory, pg_sys::TopMemoryContext);
+        } else {
+            ffi::MemoryContextDelete(memory);
+        }
+        found
     }
 }
 
 /// # Safety
-/// `memory` is the current context.
-unsafe fn read(agg: &ContinuousAgg, raw: &Relation, memory: Memory) -> Option<Candidate> {
+/// `memory` is the current context. What is returned owns it.
+unsafe fn read(agg: &ContinuousAgg, raw: &Relation, memory: pg_sys::MemoryContext) -> Option<Candidate> {
     let mut definition = definition::load(agg).ok()?;
     let view = Relation::open(agg.partial_view, pg_sys::AccessShareLock);
     let partial = query::of_view(&view);
@@ -164,8 +170,8 @@ unsafe fn read(agg: &ContinuousAgg, raw: &Relation, memory: Memory) -> Option<Ca
     for column in &mut definition.columns {
         column.expr = count_of_rows(column.expr, definition.time.relation, &not_null).unwrap_or(column.expr);
     }
-    let grid = Grid::of(&definition.bucket);
-    Some(Candidate { definition, name, partial, positions: positions?, own, grid, unusable, calls, known: RefCell::default(), memory })
+    let (grid, positions, memory) = (Grid::of(&definition.bucket), positions?, Memory(memory));
+    Some(Candidate { definition, name, partial, positions, own, grid, unusable, calls, known: RefCell::default(), memory })
 }
 
 /// The two sides of a partial view, and the query of groups in the second one.
