@@ -187,12 +187,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
-            pg_sys::NodeTag::T_TruncateStmt => {
-                for table in list::pointers::<pg_sys::RangeVar>((*statement.cast::<pg_sys::TruncateStmt>()).relations) {
-                    ddl::resolve(table, pg_sys::NoLock).map_or(Ok(()), storage::check_batches)?;
-                }
-                truncate::run(statement.cast(), forward);
-            }
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(statement.cast(), forward),
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropStmt => {
                 extension::before_drop(statement.cast())?;
