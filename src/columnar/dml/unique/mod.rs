@@ -242,6 +242,7 @@ fn ranges(layout: &Layout) -> Option<Vec<Range>> {
         })
         .collect();
     let mut found: Vec<Option<(pg_sys::Datum, pg_sys::Datum)>> = vec![None; orders.len()];
+    layout.require_sound();
     let batches = Relation::open(layout.batches, pg_sys::AccessShareLock);
     let heap = batches.as_ptr();
     let (orders, bounds) = (&orders, &mut found);
