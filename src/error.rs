@@ -86,6 +86,8 @@ impl SqlState {
     pub const NOT_IN_PREREQUISITE_STATE: Self = Self("55000");
     /// object_in_use
     pub const OBJECT_IN_USE: Self = Self("55006");
+    /// data_corrupted
+    pub const DATA_CORRUPTED: Self = Self("XX001");
     /// internal_error: a broken invariant, never something that a user can cause
     pub const INTERNAL: Self = Self("XX000");
 

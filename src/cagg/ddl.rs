@@ -69,6 +69,13 @@ pub fn refuse_behavior(relid: pg_sys::Oid, what: &str) -> Result<()> {
     )))
 }
 
+/// Refuses what would bring rows into storage, or keep a refresh's rows out, beside what its query gives.
+pub fn refuse_part_of_storage(relid: pg_sys::Oid, what: &str) -> Result<()> {
+    let Some(agg) = of_any_part(relid).filter(|_| !acl::owns_extension(extension::NAME)) else { return Ok(()) };
+    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot {what} \"{}\"", relation_name(relid)))
+        .detail(format!("It holds what continuous aggregate \"{}\" has computed, and nothing else.", relation_name(agg.user_view))))
+}
+
 /// The storage of the continuous aggregate whose view a relation is; else the relation itself. For functions that take either.
 pub fn storage_of(relid: pg_sys::Oid) -> pg_sys::Oid {
     // SAFETY: a syscache look-up.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use pgrx::pg_sys;
 
-use crate::catalog::{columnar_chunk, continuous_agg};
+use crate::catalog::{cache, columnar_chunk, continuous_agg};
 use crate::change::place;
 use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
@@ -35,7 +35,7 @@ pub fn refreshing<T>(storage: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
 /// A planned statement.
 pub unsafe fn check_statement(statement: *const pg_sys::PlannedStmt) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { targets(statement) }.into_iter().try_for_each(check_table)
+    check_tables(&unsafe { targets(statement) })
 }
 
 /// Refuses to change batches of storage. That a table holds such does not change, so it is enough to ask when the statement is planned.
@@ -47,38 +47,69 @@ pub unsafe fn check_plan(statement: *const pg_sys::PlannedStmt) -> Result<()> {
     unsafe { targets(statement) }.into_iter().try_for_each(check_batches)
 }
 
-/// The tables that a statement names to change their rows: those for which it requires privileges.
+/// A table whose rows a statement changes.
+struct Target {
+    relid: pg_sys::Oid,
+    is_partition: bool,
+    /// The statement requires privileges for it, which it does not for what inherits from the named ones.
+    is_named: bool,
+}
+
+/// The tables whose rows a statement changes, those that inherit from what it names included. If all that it names are hypertables, their
+/// chunks are left out: they belong to nothing else.
 ///
 /// # Safety
 /// A planned statement.
 unsafe fn targets(statement: *const pg_sys::PlannedStmt) -> Vec<pg_sys::Oid> {
     let changing = u64::from(pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE);
-    // SAFETY: the caller's promise: a range table holds entries.
+    // SAFETY: the caller's promise: the indexes are those of entries of the range table, from 1.
     unsafe {
-        if (*statement).commandType == pg_sys::CmdType::CMD_SELECT && !(*statement).hasModifyingCTE {
+        if (*statement).resultRelations.is_null() {
             return Vec::new();
         }
-        let entries = list::pointers::<pg_sys::RangeTblEntry>((*statement).rtable).into_iter();
-        let changed = entries
-            .filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION && u64::from((**entry).requiredPerms) & changing != 0);
-        changed.map(|entry| (*entry).relid).collect()
+        let entries = list::cells((*statement).rtable);
+        let mut targets: Vec<Target> = Vec::new();
+        for index in list::ints((*statement).resultRelations) {
+            let entry = &*entries[index as usize - 1].ptr_value.cast::<pg_sys::RangeTblEntry>();
+            targets.push(Target {
+                relid: entry.relid,
+                is_partition: ffi::get_rel_relispartition(entry.relid),
+                is_named: u64::from(entry.requiredPerms) & changing != 0,
+            });
+        }
+        let mut whole = targets.iter().filter(|target| !target.is_partition).peekable();
+        if whole.peek().is_some() && whole.all(|target| cache::find(target.relid).is_some()) {
+            targets.retain(|target| target.is_named || !target.is_partition);
+        }
+        targets.into_iter().map(|target| target.relid).collect()
     }
 }
 
 /// Refuses to change rows of a table if it is storage, or a part of one.
 pub fn check_table(relid: pg_sys::Oid) -> Result<()> {
-    let Some(storage) = storage_of(relid) else { return Ok(()) };
-    if REFRESHED.get() == storage {
-        REFRESHED.set(pg_sys::InvalidOid);
-        return Ok(());
+    check_tables(&[relid])
+}
+
+/// Refuses to change rows of tables if one of them is storage, or a part of one. A refresh's statement is the first to ask for its storage.
+fn check_tables(relids: &[pg_sys::Oid]) -> Result<()> {
+    let mut is_refresh = false;
+    for relid in relids {
+        match storage_of(*relid) {
+            Some(storage) if REFRESHED.get() == storage => is_refresh = true,
+            Some(storage) => require_owner_of_extension(*relid, storage)?,
+            None => {}
+        }
     }
-    require_owner_of_extension(relid, storage)
+    if is_refresh {
+        REFRESHED.set(pg_sys::InvalidOid);
+    }
+    Ok(())
 }
 
 /// Refuses to change rows of a table if it holds batches of storage.
 pub fn check_batches(relid: pg_sys::Oid) -> Result<()> {
     // SAFETY: a syscache look-up.
-    if unsafe { ffi::get_rel_relispartition(relid) } {
+    if unsafe { ffi::get_rel_relkind(relid) } as u8 != b'r' {
         return Ok(());
     }
     let storage = columnar_chunk::of_batches(relid).and_then(storage_of);

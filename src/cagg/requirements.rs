@@ -56,17 +56,20 @@ pub fn check_change(relid: pg_sys::Oid, change: Change) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a table that has become a part of a hypertable if it is unlogged.
+/// Refuses a table that has become a part of a hypertable if nothing would tell that its rows have changed.
 pub fn check_part(relid: pg_sys::Oid) -> Result<()> {
-    match (first_unlogged(relid), of_tree(relid)) {
-        (Some(unlogged), Some(agg)) => Err(Error::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            format!("unlogged table \"{}\" cannot be a part of \"{}\"", relation_name(unlogged), relation_name(agg.source)),
-        )
-        .detail(unlearnt(&agg))
-        .hint("Make it logged before, with ALTER TABLE .. SET LOGGED.")),
-        _ => Ok(()),
-    }
+    let Some((part, reason)) = first_unfit(relid) else { return Ok(()) };
+    let Some(agg) = of_tree(relid) else { return Ok(()) };
+    let refuse = |kind| {
+        let (part, whole) = (relation_name(part), relation_name(agg.source));
+        Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{kind} table \"{part}\" cannot be a part of \"{whole}\""))
+    };
+    Err(match reason {
+        Unfit::Unlogged => refuse("unlogged").detail(unlearnt(&agg)).hint("Make it logged before, with ALTER TABLE .. SET LOGGED."),
+        Unfit::Foreign => refuse("foreign")
+            .detail(format!("Continuous aggregate \"{}\" would not learn that its rows have changed.", relation_name(agg.user_view)))
+            .hint("Copy its rows into the hypertable."),
+    })
 }
 
 /// A continuous aggregate over the hypertable that a table is a part of, or the one that it is the storage of.
@@ -82,12 +85,25 @@ fn names(agg: &ContinuousAgg, relid: pg_sys::Oid) -> bool {
         .is_some_and(|view| unsafe { query::relations_below(query::of_view(&view)) }.into_iter().any(|(named, _)| named == relid))
 }
 
-/// The first unlogged one of a table and the tables below it.
-pub fn first_unlogged(relid: pg_sys::Oid) -> Option<pg_sys::Oid> {
+/// Why the rows of a table may change untold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// A crash would empty it.
+    Unlogged,
+    /// It is of another server.
+    Foreign,
+}
+
+/// The first one of a table and the tables below it whose rows may change untold.
+pub fn first_unfit(relid: pg_sys::Oid) -> Option<(pg_sys::Oid, Unfit)> {
     // SAFETY: catalog look-ups; the list holds OIDs. Of one that is being dropped nothing matters.
     unsafe {
         let all = list::oids(ffi::find_all_inheritors(relid, pg_sys::NoLock as i32, std::ptr::null_mut()));
-        all.into_iter()
-            .find(|relid| ffi::get_rel_relkind(*relid) != 0 && ffi::get_rel_persistence(*relid) as u8 == pg_sys::RELPERSISTENCE_UNLOGGED)
+        all.into_iter().find_map(|relid| match ffi::get_rel_relkind(relid) as u8 {
+            0 => None,
+            pg_sys::RELKIND_FOREIGN_TABLE => Some((relid, Unfit::Foreign)),
+            _ if ffi::get_rel_persistence(relid) as u8 == pg_sys::RELPERSISTENCE_UNLOGGED => Some((relid, Unfit::Unlogged)),
+            _ => None,
+        })
     }
 }

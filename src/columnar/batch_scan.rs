@@ -29,6 +29,7 @@ const CLASSES: usize = 3;
 impl BatchScan {
     /// Opens the batch table of a chunk that the caller has locked. Batches are found after [`Self::start`].
     pub fn open(layout: &Layout, snapshot: pg_sys::Snapshot) -> Self {
+        layout.require_sound();
         // SAFETY: the batch table lives as long as the chunk's lock is held.
         unsafe {
             let relation = ffi::table_open(layout.batches, pg_sys::AccessShareLock as i32);

@@ -40,6 +40,7 @@ pub struct BatchWriter {
 impl BatchWriter {
     /// Opens the batch table of a chunk on which the caller holds ExclusiveLock at least.
     pub fn open(layout: &Rc<Layout>, mode: Mode) -> Self {
+        layout.require_sound();
         let relation = Relation::open(layout.batches, pg_sys::RowExclusiveLock);
         // The blocks mean nothing to a subscriber: rows were decoded when they were written.
         let no_logical = pg_sys::HEAP_INSERT_NO_LOGICAL;

@@ -19,7 +19,9 @@ use tsc_codec::Kind;
 
 use super::image::{self, Image};
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
-use crate::pg::relation::Relation;
+use crate::error::{Error, SqlState};
+use crate::pg::guard::guard;
+use crate::pg::relation::{Relation, relation_name};
 use crate::pg::{ffi, table};
 
 /// Rows.
@@ -106,6 +108,8 @@ pub struct Layout {
     pub single: i16,
     /// Attribute number of `_ts_meta_zone`.
     pub zone: i16,
+    /// Whether the batch table's columns are of the form in which values are read from them.
+    pub is_sound: bool,
 }
 
 impl Layout {
@@ -124,7 +128,32 @@ impl Layout {
             count: 0,
             single: 0,
             zone: 0,
+            is_sound: true,
         }
+    }
+
+    /// An ERROR if the batch table is not as it was made. To be asked before its rows are read or written: values are taken from them by
+    /// the place and the type that their columns were made with.
+    pub fn require_sound(&self) {
+        if !self.is_sound {
+            self.refuse();
+        }
+    }
+
+    #[cold]
+    fn refuse(&self) {
+        let error = Error::new(
+            SqlState::DATA_CORRUPTED,
+            format!(
+                "table \"{}\", which holds the compressed rows of chunk \"{}\", is not as it was made",
+                relation_name(self.batches),
+                relation_name(self.chunk)
+            ),
+        )
+        .detail("A column of it is missing or of another type.")
+        .hint("Restore the chunk from a backup.");
+        // SAFETY: the error is handed over; nothing else with a destructor is within.
+        unsafe { guard(|| -> () { error.raise() }) };
     }
 
     /// The index in [`Self::columns`] of a column of the chunk, by attribute number.
@@ -201,6 +230,7 @@ pub fn describe_part(entry: &ColumnarChunk) -> Option<Layout> {
             nulls_first,
         })
         .collect();
+    let is_sound = is_sound(&batches, &columns, &keys, [number(COUNT), number(SINGLE), number(ZONE)]);
     Some(Layout {
         chunk: entry.relid,
         batches: entry.batches,
@@ -214,7 +244,29 @@ pub fn describe_part(entry: &ColumnarChunk) -> Option<Layout> {
         count: number(COUNT),
         single: number(SINGLE),
         zone: number(ZONE),
+        is_sound,
     })
+}
+
+/// Whether columns are there and have the form that is expected of them. A key's bounds are compared by their form in memory alone: while
+/// its column gets another type, which must have the same, they follow.
+fn is_sound(batches: &Relation, columns: &[Column], keys: &[Key], [count, single, zone]: [i16; 3]) -> bool {
+    let attribute = |number: i16| {
+        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1))?;
+        batches.attributes().get(index).filter(|attribute| !attribute.attisdropped)
+    };
+    let is_of = |number, type_oid| attribute(number).is_some_and(|attribute| attribute.atttypid == type_oid);
+    let is_bound =
+        |number, column: &Column| attribute(number).is_some_and(|bound| (bound.attlen, bound.attbyval) == (column.length, column.by_value));
+    // Of a column that was dropped nothing is read.
+    let is_there = |column: &&Column| column.attribute != 0;
+    let has_bounds =
+        |key: &Key| columns.get(key.column).filter(is_there).is_none_or(|column| is_bound(key.min, column) && is_bound(key.max, column));
+    is_of(count, pg_sys::INT4OID)
+        && is_of(single, pg_sys::BOOLOID)
+        && is_of(zone, pg_sys::BYTEAOID)
+        && keys.iter().all(has_bounds)
+        && columns.iter().filter(is_there).all(|column| is_of(column.block, pg_sys::BYTEAOID))
 }
 
 #[derive(Default)]

@@ -120,6 +120,7 @@ pub fn corrupt(layout: &Layout, column: &str, reason: &Corrupt) -> ! {
 impl BatchReader {
     /// A reader whose memory is a child of the current memory context.
     pub fn new(layout: Rc<Layout>) -> Self {
+        layout.require_sound();
         // SAFETY: the context is freed with its parent, if not before.
         let context = unsafe {
             crate::pg::ffi::AllocSetContextCreateInternal(

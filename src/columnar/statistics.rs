@@ -28,6 +28,7 @@ struct BatchRows {
 
 impl BatchRows {
     fn new(layout: &Rc<Layout>) -> Self {
+        layout.require_sound();
         let batches = Relation::open(layout.batches, pg_sys::AccessShareLock);
         let mut places = Vec::new();
         let mut count = 0;

@@ -202,7 +202,12 @@ fn is_relation(kind: Object::Type) -> bool {
 pub unsafe fn create_index(statement: *mut pg_sys::IndexStmt) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let Some((agg, relid)) = part((*statement).relation) else { return Ok(()) };
+        let Some((agg, relid)) = part((*statement).relation) else {
+            return match resolve((*statement).relation, pg_sys::NoLock).filter(|_| (*statement).unique) {
+                Some(relid) => ddl::refuse_part_of_storage(relid, "create a unique index on"),
+                None => Ok(()),
+            };
+        };
         if (*statement).unique {
             return Err(Error::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
@@ -277,8 +282,16 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
         if !is_relation(statement.objtype) {
             return Ok(Rest::Statement);
         }
-        let Some((agg, relid)) = part(statement.relation) else { return Ok(Rest::Statement) };
         let commands = list::pointers::<pg_sys::AlterTableCmd>(statement.cmds);
+        let Some((agg, relid)) = part(statement.relation) else {
+            // A part of storage. Why other commands may not be is said by what refuses them.
+            if let Some(what) = commands.iter().find_map(|command| brings_or_keeps_out_rows((**command).subtype))
+                && let Some(relid) = resolve(statement.relation, pg_sys::NoLock)
+            {
+                ddl::refuse_part_of_storage(relid, what)?;
+            }
+            return Ok(Rest::Statement);
+        };
         if relid != agg.user_view {
             let all_allowed = relid == agg.storage && commands.iter().all(|command| is_for_storage((**command).subtype));
             return if all_allowed { Ok(Rest::Statement) } else { Err(ddl::refuse_part(&agg, relid, "alter")) };
@@ -329,6 +342,16 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
         }
         statement.cmds = list::from_pointers(left);
         Ok(Rest::Statement)
+    }
+}
+
+/// Commands that make a part of storage have rows that no refresh has computed, or refuse those that one has.
+fn brings_or_keeps_out_rows(subtype: Kind::Type) -> Option<&'static str> {
+    match subtype {
+        Kind::AT_AttachPartition => Some("add a partition to"),
+        Kind::AT_AddConstraint | Kind::AT_AddIndexConstraint => Some("add a constraint to"),
+        Kind::AT_SetNotNull => Some("add a constraint to"),
+        _ => None,
     }
 }
 

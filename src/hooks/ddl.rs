@@ -2,9 +2,11 @@
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
+use crate::cagg::ddl::refuse_part_of_storage;
 use crate::cagg::requirements::{self, Change};
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::change::place;
 use crate::chunk::row_form;
 use crate::columnar::settings_change;
 use crate::error::{Error, Result, SqlState};
@@ -47,8 +49,12 @@ pub unsafe fn create_table(statement: *mut pg_sys::CreateStmt, forward: impl FnO
         let (ours, rest) = with_options::split((*statement).options);
         if ours.is_empty() {
             let parent = if (*statement).partbound.is_null() { None } else { list::pointers((*statement).inhRelations).first().copied() };
+            if let Some(relid) = parent.and_then(|parent| resolve(parent, pg_sys::NoLock)) {
+                refuse_part_of_storage(relid, "add a partition to")?;
+            }
             forward();
-            if let Some(hypertable) = parent.and_then(|parent| hypertable_of(parent)) {
+            let root = parent.and_then(|parent| resolve(parent, pg_sys::NoLock)).and_then(place::hypertable_of);
+            if let Some(hypertable) = root {
                 ddl::sync_partitions(&hypertable);
                 requirements::check_part(hypertable.relid)?;
             }

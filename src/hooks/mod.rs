@@ -1,5 +1,6 @@
 //! PostgreSQL's hooks: one file each, which installs ours, calls the previous one, and dispatches.
 
+mod batches;
 mod continuous_agg;
 mod database;
 mod ddl;

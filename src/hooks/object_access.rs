@@ -45,7 +45,7 @@ unsafe extern "C-unwind" fn access(
                     (pg_sys::ObjectAccessType::OAT_DROP, 0) => dropped(object)?,
                     (pg_sys::ObjectAccessType::OAT_DROP, column) => column_dropped(object, column as i16)?,
                     (pg_sys::ObjectAccessType::OAT_POST_CREATE, column) if column != 0 => types::check_row_type(object)?,
-                    (pg_sys::ObjectAccessType::OAT_TRUNCATE, _) => truncate::note(object),
+                    (pg_sys::ObjectAccessType::OAT_TRUNCATE, _) => truncate::note(object)?,
                     _ => {}
                 }
             }

@@ -12,9 +12,11 @@ use std::cell::RefCell;
 use pgrx::pg_sys;
 
 use super::partitions::{Restore, is_being_restored, restore_of};
+use crate::cagg::guard as storage;
 use crate::catalog::columnar_chunk;
 use crate::change::kept;
 use crate::chunk::row_form;
+use crate::error::Result;
 use crate::pg::guard::on_error;
 use crate::pg::{ffi, list};
 
@@ -24,7 +26,8 @@ thread_local! {
 }
 
 /// A table is about to be truncated. It may not be locked yet.
-pub fn note(relid: pg_sys::Oid) {
+pub fn note(relid: pg_sys::Oid) -> Result<()> {
+    storage::check_batches(relid)?;
     let restore = match restore_of(relid) {
         Restore::Pending if !is_being_restored(relid) => Restore::Over,
         known => known,
@@ -34,6 +37,7 @@ pub fn note(relid: pg_sys::Oid) {
             statement.push((relid, restore));
         }
     });
+    Ok(())
 }
 
 /// Runs a TRUNCATE, and drops the batches of the chunks that it emptied. Their locks are held to the end of the transaction.

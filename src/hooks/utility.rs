@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use pgrx::pg_sys;
 
 use super::continuous_agg::{self, Rest};
-use super::{database, ddl, index_rights, partitions, roles, subscription, truncate, vacuum};
+use super::{batches, database, ddl, index_rights, partitions, roles, subscription, truncate, vacuum};
 use crate::cagg::{ddl as cagg, guard as storage};
 use crate::columnar::ddl::{Watch, extension, types};
 use crate::error::Result;
@@ -126,8 +126,12 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                     complete(call, pg_sys::CommandTag::CMDTAG_SELECT, 0);
                 }
             }
-            pg_sys::NodeTag::T_CreateStmt => return ddl::create_table(statement.cast(), forward),
+            pg_sys::NodeTag::T_CreateStmt | pg_sys::NodeTag::T_CreateForeignTableStmt => {
+                batches::check_parents(statement.cast())?;
+                return ddl::create_table(statement.cast(), forward);
+            }
             pg_sys::NodeTag::T_AlterTableStmt => {
+                batches::check_alter(statement.cast())?;
                 let rest = continuous_agg::alter(statement.cast())?;
                 if matches!(rest, Rest::Done) {
                     return Ok(());
@@ -155,9 +159,11 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 return watch.map_or(Ok(()), |watch| watch.after());
             }
             pg_sys::NodeTag::T_RenameStmt => {
+                batches::check_rename(statement.cast())?;
                 return continuous_agg::rename(statement.cast(), || ddl::rename(statement.cast(), forward));
             }
             pg_sys::NodeTag::T_IndexStmt => {
+                batches::refuse((*statement.cast::<pg_sys::IndexStmt>()).relation, "create an index on")?;
                 continuous_agg::create_index(statement.cast())?;
                 ddl::create_index(statement.cast())?;
                 let watch = Watch::before_index(statement.cast())?;
@@ -171,20 +177,17 @@ unsafe fn dispatch(call: Call) -> Result<()> {
                 forward();
             }
             pg_sys::NodeTag::T_CreateTrigStmt => {
+                batches::refuse((*statement.cast::<pg_sys::CreateTrigStmt>()).relation, "create a trigger on")?;
                 continuous_agg::adapt(statement)?;
                 forward();
             }
             pg_sys::NodeTag::T_RuleStmt => {
+                batches::refuse((*statement.cast::<pg_sys::RuleStmt>()).relation, "create a rule on")?;
                 continuous_agg::adapt(statement)?;
                 ddl::check_rule(statement.cast())?;
                 forward();
             }
-            pg_sys::NodeTag::T_TruncateStmt => {
-                for table in list::pointers::<pg_sys::RangeVar>((*statement.cast::<pg_sys::TruncateStmt>()).relations) {
-                    ddl::resolve(table, pg_sys::NoLock).map_or(Ok(()), storage::check_batches)?;
-                }
-                truncate::run(statement.cast(), forward);
-            }
+            pg_sys::NodeTag::T_TruncateStmt => truncate::run(statement.cast(), forward),
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropStmt => {
                 extension::before_drop(statement.cast())?;
@@ -224,8 +227,8 @@ unsafe fn dispatch(call: Call) -> Result<()> {
 
 fn is_ours(tag: pg_sys::NodeTag) -> bool {
     use pg_sys::NodeTag::{
-        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterObjectSchemaStmt, T_AlterTableStmt, T_CommentStmt, T_CopyStmt, T_CreateStmt,
-        T_CreateTableAsStmt, T_CreateTrigStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
+        T_AlterDomainStmt, T_AlterEnumStmt, T_AlterObjectSchemaStmt, T_AlterTableStmt, T_CommentStmt, T_CopyStmt, T_CreateForeignTableStmt,
+        T_CreateStmt, T_CreateTableAsStmt, T_CreateTrigStmt, T_DropOwnedStmt, T_DropStmt, T_DropTableSpaceStmt, T_GrantStmt, T_IndexStmt,
         T_ReassignOwnedStmt, T_RefreshMatViewStmt, T_RenameStmt, T_RuleStmt, T_TruncateStmt, T_VacuumStmt, T_ViewStmt,
     };
     matches!(
@@ -241,6 +244,7 @@ fn is_ours(tag: pg_sys::NodeTag) -> bool {
             | T_DropStmt
             | T_DropTableSpaceStmt
             | T_CopyStmt
+            | T_CreateForeignTableStmt
             | T_CreateStmt
             | T_CreateTableAsStmt
             | T_CreateTrigStmt

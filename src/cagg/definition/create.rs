@@ -71,7 +71,7 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
         };
         ddl::tie(agg.partial_view, agg.direct_view, agg.user_view);
         place::keep_writers_out(agg.source);
-        from::require_logged(agg.source)?;
+        from::require_fit(agg.source)?;
         continuous_agg::insert(&agg);
         intake::watch_if_subscribed(agg.source)?;
         Ok(Outcome::Created(agg))

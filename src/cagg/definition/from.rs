@@ -7,7 +7,7 @@ use pgrx::pg_sys::NodeTag;
 use tsc_kernel::axis::Axis;
 
 use super::analysis::refuse;
-use crate::cagg::requirements;
+use crate::cagg::requirements::{self, Unfit};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::{cache, chunk};
@@ -214,7 +214,7 @@ unsafe fn check_joins(tree: *mut pg_sys::Node, source: usize) -> Result<bool> {
 fn check_source(source: &Source) -> Result<()> {
     let time = source.hypertable.time();
     let name = relation_name(source.hypertable.relid);
-    require_logged(source.hypertable.relid)?;
+    require_fit(source.hypertable.relid)?;
     if time.partitioning_func.is_some() {
         return Err(refuse(format!("Hypertable \"{name}\" has a time partitioning function.")));
     }
@@ -230,10 +230,14 @@ fn check_source(source: &Source) -> Result<()> {
     }
 }
 
-/// Refuses a hypertable that a crash would empty, or a part of it. To be asked again when it is locked.
-pub fn require_logged(hypertable: pg_sys::Oid) -> Result<()> {
-    requirements::first_unlogged(hypertable).map_or(Ok(()), |relid| {
-        Err(refuse(format!("Table \"{}\" is unlogged: a crash would empty it, and nothing would tell.", relation_name(relid)))
-            .hint(format!("Use ALTER TABLE {} SET LOGGED.", qualified_name(relid).unwrap_or_default())))
+/// Refuses a hypertable if nothing would tell that rows of a part of it have changed. To be asked again when it is locked.
+pub fn require_fit(hypertable: pg_sys::Oid) -> Result<()> {
+    let Some((relid, reason)) = requirements::first_unfit(hypertable) else { return Ok(()) };
+    let (name, qualified) = (relation_name(relid), qualified_name(relid).unwrap_or_default());
+    Err(match reason {
+        Unfit::Unlogged => refuse(format!("Table \"{name}\" is unlogged: a crash would empty it, and nothing would tell."))
+            .hint(format!("Use ALTER TABLE {qualified} SET LOGGED.")),
+        Unfit::Foreign => refuse(format!("Table \"{name}\" is a foreign table: its rows would change, and nothing would tell."))
+            .hint("Detach it, and copy its rows into the hypertable."),
     })
 }

@@ -1,5 +1,6 @@
 //! Columns that come and go.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -180,7 +181,30 @@ pub fn follow_types(relid: pg_sys::Oid) -> Result<()> {
     let Some(layout) = layout::find(relid) else { return Ok(()) };
     let commands: Vec<String> = context::with_temporary(|| type_changes(&layout));
     let Some(name) = crate::pg::relation::qualified_name(layout.batches).filter(|_| !commands.is_empty()) else { return Ok(()) };
+    let _restore = Following(FOLLOWING.replace(layout.batches));
     crate::pg::spi::execute(&format!("ALTER TABLE {name} {}", commands.join(", ")))
+}
+
+thread_local! {
+    /// The table of batches that the next statement to alter it makes follow its chunk.
+    static FOLLOWING: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+struct Following(pg_sys::Oid);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        FOLLOWING.set(self.0);
+    }
+}
+
+/// Whether a statement is about to make a table of batches follow its chunk. Statements of functions that it calls do not.
+pub fn is_following(batches: pg_sys::Oid) -> bool {
+    let follows = batches == FOLLOWING.get();
+    if follows {
+        FOLLOWING.set(pg_sys::InvalidOid);
+    }
+    follows
 }
 
 fn type_changes(layout: &Rc<Layout>) -> Vec<String> {
