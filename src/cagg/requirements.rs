@@ -1,12 +1,12 @@
 //! What continuous aggregates ask of the tables that they read, when they are made and from then on.
 
-use pgrx::pg_sys;
+use pgrx::{PgLogLevel, pg_sys};
 
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::change::place;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, qualified_name, relation_name};
-use crate::pg::{ffi, list, query};
+use crate::pg::{context, ffi, list, query};
 
 /// What may not be done any more to a table that continuous aggregates read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +35,25 @@ fn unlearnt(agg: &ContinuousAgg) -> String {
 
 /// Refuses a change to a table. To be asked again when the table is locked: a continuous aggregate may have been made meanwhile.
 pub fn check_change(relid: pg_sys::Oid, change: Change) -> Result<()> {
-    let agg = match change {
-        Change::Unlogged => of_tree(relid),
-        Change::RowSecurity => continuous_agg::all().into_iter().find(|agg| names(agg, relid)),
+    let aggregates: Vec<_> = match change {
+        Change::Unlogged => of_tree(relid).into_iter().collect(),
+        Change::RowSecurity => continuous_agg::all().into_iter().filter(|agg| names(agg, relid)).collect(),
     };
-    agg.map_or(Ok(()), |agg| {
+    for agg in aggregates {
         let view = qualified_name(agg.user_view).unwrap_or_default();
-        Err(refuse(relid, &agg, change).hint(format!("Drop it first, with DROP MATERIALIZED VIEW {view}.")))
-    })
+        // Who could once read a table has no say in how its owner secures it. What was read is read.
+        // SAFETY: a look-up.
+        if change == Change::RowSecurity && !unsafe { ffi::pg_class_ownercheck(agg.user_view, context::current_user()) } {
+            let name = relation_name(relid);
+            Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("row-level security for table \"{name}\" does not hold for {view}"))
+                .detail("This continuous aggregate reads the table, and shows what it has computed to whoever may read that.")
+                .hint("Ask its owner to drop it.")
+                .report(PgLogLevel::WARNING);
+            continue;
+        }
+        return Err(refuse(relid, &agg, change).hint(format!("Drop it first, with DROP MATERIALIZED VIEW {view}.")));
+    }
+    Ok(())
 }
 
 /// Refuses a table that has become a part of a hypertable if nothing would tell that its rows have changed.
@@ -67,11 +78,11 @@ fn of_tree(relid: pg_sys::Oid) -> Option<ContinuousAgg> {
     continuous_agg::of_source(hypertable).into_iter().next().or_else(|| continuous_agg::of_storage(hypertable))
 }
 
-/// Whether the defining query names a table.
+/// Whether the defining query names a table, or a view that reads it.
 fn names(agg: &ContinuousAgg, relid: pg_sys::Oid) -> bool {
     Relation::try_open(agg.direct_view, pg_sys::AccessShareLock)
         // SAFETY: a copy of the view's query.
-        .is_some_and(|view| unsafe { query::relations(query::of_view(&view)) }.into_iter().any(|(named, _)| named == relid))
+        .is_some_and(|view| unsafe { query::relations_below(query::of_view(&view)) }.into_iter().any(|(named, _)| named == relid))
 }
 
 /// Why the rows of a table may change untold.

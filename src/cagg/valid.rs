@@ -19,7 +19,7 @@ use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::{continuous_agg_range, hypertable_change};
 use crate::change;
 use crate::error::{Error, Result, SqlState};
-use crate::pg::{context, ffi, snapshot, zone_offsets};
+use crate::pg::{context, ffi, zone_offsets};
 
 impl Buckets for Bucket {
     fn start(&self, position: i64) -> i64 {
@@ -113,15 +113,12 @@ unsafe fn find(run: pg_sys::MemoryContext, storage: pg_sys::Oid, reader: Reader)
     let (mut valid, kept) = unsafe {
         let active = ffi::GetActiveSnapshot();
         let seen = continuous_agg_range::read(storage, active);
-        // Chunks are dropped at once for all, whatever they see.
+        // Chunks are dropped, and tables attached with the rows that they have, at once for all, whatever they see: older snapshots go
+        // without the rows that say so. The log comes first, since a refresh moves it to the ranges.
+        let logged_now = hypertable_change::read(agg.source, std::ptr::null_mut());
         let now = continuous_agg_range::read(storage, std::ptr::null_mut());
-        let changed = hypertable_change::read(agg.source, active).union(&change::pending(agg.source));
-        let mut invalid = seen.invalid.union(&changed);
-        if snapshot::is_fixed() {
-            // So are tables attached, with the rows that they have: an older snapshot sees them, but not the row that says so.
-            invalid = invalid.union(&now.invalid).union(&hypertable_change::read(agg.source, std::ptr::null_mut()));
-        }
-        let invalid = widen_all(&bucket, &invalid);
+        let logged = hypertable_change::read(agg.source, active).union(&logged_now).union(&change::pending(agg.source));
+        let invalid = widen_all(&bucket, &seen.invalid.union(&now.invalid).union(&logged));
         (seen.materialized.difference(&invalid), widen_all(&bucket, &seen.kept.union(&now.kept)))
     };
     if let Some(parent) = parent(&agg) {

@@ -231,6 +231,28 @@ pub unsafe fn relations(query: *mut pg_sys::Query) -> Vec<(pg_sys::Oid, u8)> {
     }
 }
 
+/// The same, and what is named by the views among them.
+///
+/// # Safety
+/// A Query.
+pub unsafe fn relations_below(query: *mut pg_sys::Query) -> Vec<(pg_sys::Oid, u8)> {
+    // SAFETY: the caller's promise.
+    let mut found = unsafe { relations(query) };
+    let mut next = 0;
+    while let Some((relid, kind)) = found.get(next).copied() {
+        next += 1;
+        if kind == b'v'
+            && let Some(view) = Relation::try_open(relid, pg_sys::AccessShareLock)
+        {
+            // SAFETY: a copy of the view's query. A rule's query names its own view as OLD and NEW.
+            let named = unsafe { relations(of_view(&view)) };
+            let new: Vec<_> = named.into_iter().filter(|named| !found.contains(named)).collect();
+            found.extend(new);
+        }
+    }
+    found
+}
+
 /// Analyses a SELECT with one more output, as the session would: the text names all objects with their schema, the output as the user did.
 ///
 /// # Safety

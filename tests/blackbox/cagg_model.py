@@ -276,8 +276,9 @@ class World:
 
     def chunk_ranges(self, table):
         name = table.split(".")[-1]
-        kind = "_integer" if self.axis.type in ("int", "bigint") else ""
-        found = self.connection.execute(f"SELECT range_start{kind}::text, range_end{kind}::text FROM timescaledb_information.chunks WHERE hypertable_name = '{name}'"
+        # Ends are instants: those of times without a zone are shown as if they were in UTC.
+        end = {"int": "range_{}_integer", "bigint": "range_{}_integer", "timestamptz": "range_{}"}.get(self.axis.type, "(range_{} AT TIME ZONE 'UTC')")
+        found = self.connection.execute(f"SELECT {end.format('start')}::text, {end.format('end')}::text FROM timescaledb_information.chunks WHERE hypertable_name = '{name}'"
                                         f" AND hypertable_schema IN ('{self.schema}', '_timescaledb_internal')").fetchall()
         if self.axis.type == "date":
             found = [tuple(bound[:10] for bound in pair) for pair in found]

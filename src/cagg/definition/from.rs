@@ -113,11 +113,21 @@ fn check_relation(entry: &pg_sys::RangeTblEntry, index: usize) -> Result<Option<
     Ok(None)
 }
 
-/// Refuses a table that does not show the same rows to everyone.
+/// Refuses a table, or a view that reads one, that does not show the same rows to everyone.
 fn check_row_security(relid: pg_sys::Oid, kind: u8) -> Result<()> {
+    check_row_security_of(relid, kind)?;
+    if kind != b'v' || continuous_agg::of_view(relid).is_some() {
+        return Ok(());
+    }
+    // SAFETY: a copy of the view's query.
+    let below = unsafe { query::relations_below(query::of_view(&Relation::open(relid, pg_sys::AccessShareLock))) };
+    below.into_iter().try_for_each(|(relid, kind)| check_row_security_of(relid, kind))
+}
+
+fn check_row_security_of(relid: pg_sys::Oid, kind: u8) -> Result<()> {
     // SAFETY: a syscache look-up.
     if unsafe { ffi::check_enable_rls(relid, pg_sys::InvalidOid, true) } != pg_sys::CheckEnableRlsResult::RLS_NONE as i32
-        || kind != b'v' && Relation::open(relid, pg_sys::NoLock).class().relrowsecurity
+        || kind != b'v' && Relation::open(relid, pg_sys::AccessShareLock).class().relrowsecurity
     {
         return Err(refuse(format!("Row-level security is enabled for table \"{}\".", relation_name(relid)))
             .hint("Rows that are aggregated are seen by whoever may read the continuous aggregate."));
