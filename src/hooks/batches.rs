@@ -58,6 +58,7 @@ pub unsafe fn check_alter(statement: *const pg_sys::AlterTableStmt) -> Result<()
     }
 }
 
+/// Not SET UNLOGGED: a crash would empty them, and leave a chunk that is said to be logged.
 fn is_about_storage(subtype: Kind::Type) -> bool {
     matches!(
         subtype,
@@ -72,7 +73,6 @@ fn is_about_storage(subtype: Kind::Type) -> bool {
             | Kind::AT_ClusterOn
             | Kind::AT_DropCluster
             | Kind::AT_SetLogged
-            | Kind::AT_SetUnLogged
             | Kind::AT_ChangeOwner
             | Kind::AT_ReplicaIdentity
     )
