@@ -104,16 +104,27 @@ fn are_moments(bytes: &[u8]) -> bool {
     // Count; sum; sum of squares; greatest scale, and of how many; NaNs and infinities.
     let mut read = || -> Option<()> {
         rest.count()?;
-        rest.number()?;
-        rest.number()?;
-        rest.integer().filter(|scale| (0..=MOST_DIGITS).contains(scale))?;
+        rest.number(&SUM)?;
+        rest.number(&SUM_OF_SQUARES)?;
+        rest.integer().filter(|scale| (0..=SUM.scale).contains(scale))?;
         (0..4).try_for_each(|_| rest.count().map(drop))
     };
     read().is_some() && rest.0.is_empty()
 }
 
-/// More than a square of a value of numeric can have, on either side of the decimal point.
-const MOST_DIGITS: i32 = 1 << 20;
+/// What a number may have at most. PostgreSQL multiplies them in a loop over the digits of both that can't be cancelled.
+struct Most {
+    /// Digits, each of four decimals, and so many before or behind the decimal point.
+    digits: i32,
+    /// Decimals behind the point.
+    scale: i32,
+}
+
+/// More than a sum of values has: of a value 131072 decimals are before the point, and 16383 behind it.
+const SUM: Most = Most { digits: 40_000, scale: 16_383 };
+
+/// Squares have twice as many.
+const SUM_OF_SQUARES: Most = Most { digits: 2 * SUM.digits, scale: 2 * SUM.scale };
 
 /// What has not been read yet.
 struct Rest<'a>(&'a [u8]);
@@ -134,11 +145,11 @@ impl Rest<'_> {
     }
 
     /// Its number of digits, each of four decimals; the weight of the first; sign; scale; the digits.
-    fn number(&mut self) -> Option<()> {
-        let digits = self.integer().filter(|digits| (0..=MOST_DIGITS).contains(digits))?;
-        self.integer().filter(|weight| (-MOST_DIGITS..=MOST_DIGITS).contains(weight))?;
+    fn number(&mut self, most: &Most) -> Option<()> {
+        let digits = self.integer().filter(|digits| (0..=most.digits).contains(digits))?;
+        self.integer().filter(|weight| (-most.digits..=most.digits).contains(weight))?;
         self.integer().filter(|sign| [POSITIVE, NEGATIVE].contains(sign))?;
-        self.integer().filter(|scale| (0..=MOST_DIGITS).contains(scale))?;
+        self.integer().filter(|scale| (0..=most.scale).contains(scale))?;
         (0..digits).try_for_each(|_| self.take().map(u16::from_be_bytes).filter(|digit| *digit < 10_000).map(drop))
     }
 }
@@ -158,6 +169,21 @@ mod tests {
         };
         let counts = [1_i64, 0, 0, 0].into_iter().flat_map(i64::to_be_bytes);
         1_i64.to_be_bytes().into_iter().chain(number(sign)).chain(number(0)).chain([0; 4]).chain(counts).collect()
+    }
+
+    #[test]
+    fn test_only_numbers_as_long_as_those_of_values_are_taken() {
+        let of = |sum: usize, squares: usize| {
+            let number = |digits: usize| {
+                let head = [digits as i32, 0, 0, 0].into_iter().flat_map(i32::to_be_bytes);
+                head.chain((0..digits).flat_map(|_| [0, 1])).collect::<Vec<u8>>()
+            };
+            let counts = [1_i64, 0, 0, 0].into_iter().flat_map(i64::to_be_bytes);
+            1_i64.to_be_bytes().into_iter().chain(number(sum)).chain(number(squares)).chain([0; 4]).chain(counts).collect::<Vec<u8>>()
+        };
+        assert!(are_moments(&of(40_000, 80_000)));
+        assert!(!are_moments(&of(40_001, 1)));
+        assert!(!are_moments(&of(1, 80_001)));
     }
 
     #[test]

@@ -276,12 +276,14 @@ class World:
 
     def chunk_ranges(self, table):
         name = table.split(".")[-1]
-        # Ends are instants: those of times without a zone are shown as if they were in UTC.
-        end = {"int": "range_{}_integer", "bigint": "range_{}_integer", "timestamptz": "range_{}"}.get(self.axis.type, "(range_{} AT TIME ZONE 'UTC')")
-        found = self.connection.execute(f"SELECT {end.format('start')}::text, {end.format('end')}::text FROM timescaledb_information.chunks WHERE hypertable_name = '{name}'"
+        # The view says all times as timestamptz: of those that have no zone, what they are in UTC.
+        bounds = ("range_start", "range_end")
+        if self.axis.type in ("int", "bigint"):
+            bounds = [f"{bound}_integer" for bound in bounds]
+        elif self.axis.type in ("timestamp", "date"):
+            bounds = [f"({bound} AT TIME ZONE 'UTC')::{self.axis.type}" for bound in bounds]
+        found = self.connection.execute(f"SELECT {', '.join(f'{bound}::text' for bound in bounds)} FROM timescaledb_information.chunks WHERE hypertable_name = '{name}'"
                                         f" AND hypertable_schema IN ('{self.schema}', '_timescaledb_internal')").fetchall()
-        if self.axis.type == "date":
-            found = [tuple(bound[:10] for bound in pair) for pair in found]
         return {tuple(f"{self.axis.type} '{bound}'" for bound in pair) for pair in found}
 
     def keep(self, number, before, gone=()):

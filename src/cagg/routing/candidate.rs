@@ -9,13 +9,14 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use super::estimate::Known;
+use super::fallible;
 use super::form;
 use super::grid::Grid;
 use super::trust::Calls;
 use crate::cagg::bucket::Bucket;
 use crate::cagg::definition::{self, Definition, Role};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
-use crate::pg::expr::Expr;
+use crate::pg::expr::{Column, Expr};
 use crate::pg::relation::{Relation, optional_string};
 use crate::pg::{context, ffi, list, node, query, table, typecache};
 
@@ -29,6 +30,8 @@ pub struct Candidate {
     pub partial: *mut pg_sys::Query,
     /// Of each of the definition's columns, the number in the partial view.
     pub positions: Vec<i16>,
+    /// Whether computing the column may fail for some rows or groups, likewise.
+    pub fallible: Vec<bool>,
     /// The conditions of its WHERE.
     pub own: Vec<Expr>,
     /// The boundaries of its buckets.
@@ -170,8 +173,10 @@ unsafe fn read(agg: &ContinuousAgg, raw: &Relation, memory: pg_sys::MemoryContex
     for column in &mut definition.columns {
         column.expr = count_of_rows(column.expr, definition.time.relation, &not_null).unwrap_or(column.expr);
     }
+    let time = Column { relation: definition.time.relation, attribute: definition.time.attribute };
+    let fallible = definition.columns.iter().map(|column| fallible::is_fallible(column.expr, time)).collect();
     let (grid, positions, memory) = (Grid::of(&definition.bucket), positions?, Memory(memory));
-    Some(Candidate { definition, name, partial, positions, own, grid, unusable, calls, known: RefCell::default(), memory })
+    Some(Candidate { definition, name, partial, positions, fallible, own, grid, unusable, calls, known: RefCell::default(), memory })
 }
 
 /// The two sides of a partial view, and the query of groups in the second one.

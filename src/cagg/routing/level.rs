@@ -226,6 +226,11 @@ impl Level {
             if mode == Mode::Same && (0..matcher.covered.len()).any(|index| is_group(index) && !matcher.covered[index]) {
                 return Err("its groups are finer than those of the query".into());
             }
+            if mode == Mode::Merged
+                && (0..matcher.covered.len()).any(|index| is_group(index) && candidate.fallible[index] && !matcher.covered[index])
+            {
+                return Err("what it groups by, and the query does not, may fail for a row".into());
+            }
             let having = if self.having.is_null() { None } else { Some(matcher.for_groups(Expr::new(self.having))?) };
             let own = candidate.conditions(self.source);
             let mut conditions =
@@ -237,6 +242,15 @@ impl Level {
             let bounds = conditions.bounds;
             if mode == Mode::Same && having.is_some() && ffi::contain_subplans((*jointree).quals) {
                 return Err("WHERE asks a subquery before HAVING is asked".into());
+            }
+            let sifts = !is_alone
+                || ffi::contain_subplans((*jointree).quals)
+                || having.is_some_and(|having| ffi::contain_subplans(having.as_ptr()));
+            if sifts
+                && (0..candidate.fallible.len()).any(|index| candidate.fallible[index] && (is_group(index) || matcher.used[index].get()))
+            {
+                // Other conditions are asked of rows before these are grouped, since PostgreSQL moves them there.
+                return Err("what it computes may fail for a row that a join or a subquery leaves out".into());
             }
             let mut laterals = Vec::new();
             for (index, subquery) in &self.laterals {

@@ -1,12 +1,14 @@
 //! The expressions of a query on a hypertable, said in columns of a continuous aggregate's partial view.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::c_void;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
 use super::candidate::{Candidate, count_of_rows, is_identity};
+use super::fallible;
 use super::grid::{Grid, Target};
 use crate::cagg::parts;
 use crate::pg::expr::{self, Expr};
@@ -50,6 +52,8 @@ pub struct Matcher<'a> {
     pub zoned: Vec<Expr>,
     /// Which of the candidate's columns the query groups by.
     pub covered: Vec<bool>,
+    /// Which of them what was said reads, or might have read.
+    pub used: Vec<Cell<bool>>,
     refusal: Option<Refusal>,
 }
 
@@ -66,6 +70,7 @@ impl<'a> Matcher<'a> {
             exprs: candidate.expressions(source),
             parameters,
             covered: vec![false; candidate.definition.columns.len()],
+            used: vec![Cell::new(false); candidate.definition.columns.len()],
             candidate,
             mode,
             source,
@@ -127,6 +132,7 @@ impl<'a> Matcher<'a> {
 
     /// A column of the partial view.
     fn column(&self, index: usize) -> Expr {
+        self.used[index].set(true);
         expr::column(self.target, self.candidate.positions[index], self.exprs[index], self.depth)
     }
 
@@ -358,6 +364,10 @@ impl<'a> Matcher<'a> {
             (&*aggregate, filter)
         };
         if filter.is_null() {
+            return None;
+        }
+        if fallible::is_fallible(copy, self.candidate.definition.time) {
+            // Arguments are computed for rows, too, that the filter keeps out.
             return None;
         }
         let columns = self.parts(aggregate)?;

@@ -24,6 +24,7 @@ mod bounds;
 mod candidate;
 mod columns;
 mod estimate;
+mod fallible;
 mod flatten;
 mod form;
 mod grid;

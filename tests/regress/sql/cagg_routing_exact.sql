@@ -201,3 +201,55 @@ SELECT answer($$SELECT time_bucket('1 day', time) b, d, variance(n)::text v, std
 SELECT _timescaledb_functions.merged_numeric_var_samp(x) FROM (VALUES (NULL::bytea)) v(x);
 SELECT _timescaledb_functions.merged_numeric_var_samp(x) FROM (VALUES ('\x01'::bytea)) v(x);
 SELECT _timescaledb_functions.merged_numeric_var_samp(overlay(m PLACING '\x7f' FROM 10)) FROM (SELECT _timescaledb_functions.numeric_moments(7) m) x;
+SELECT _timescaledb_functions.merged_numeric_var_samp(overlay(m PLACING '\x0000ffff' FROM 10)
+           || decode(repeat('0001', 65535), 'hex')) FROM (SELECT _timescaledb_functions.numeric_moments(7) m) x;
+
+-- What a continuous aggregate groups by may fail for a row; that concerns only queries that group by it, too, and no other refresh.
+CREATE TABLE fg (t timestamptz NOT NULL, s text, i int, v float8);
+SELECT create_hypertable('fg', 't');
+INSERT INTO fg SELECT TIMESTAMPTZ '2026-01-01' + g * INTERVAL '10 min', (g % 5)::text, CASE WHEN g < 250 THEN g % 3 + 1 ELSE g % 4 END, g
+  FROM generate_series(0, 299) g;
+CREATE MATERIALIZED VIEW fg_hour WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', t) b, s::int k, count(*) c, sum(v) FROM fg GROUP BY 1, 2;
+CREATE MATERIALIZED VIEW fg_day WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', t) b, count(*) c FROM fg GROUP BY 1;
+SELECT answer($$SELECT s::int, count(*) FROM fg GROUP BY 1$$);
+INSERT INTO fg VALUES ('2026-01-03 01:00', 'n/a', 1, 1);
+CALL refresh_continuous_aggregate('fg_day', NULL, NULL);
+SELECT count(*), sum(c) FROM fg_day;
+DROP MATERIALIZED VIEW fg_day;
+SELECT answer($$SELECT time_bucket('1 day', t) b, count(*) FROM fg GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, s, sum(v) FROM fg GROUP BY 1, 2$$);
+SELECT answer($$SELECT s::int, count(*) FROM fg WHERE t < '2026-01-03' GROUP BY 1$$);
+SELECT answer($$SELECT s::int, count(*) FROM fg WHERE t IN (SELECT '2026-01-01'::timestamptz) GROUP BY 1$$);
+DROP MATERIALIZED VIEW fg_hour;
+-- What can't fail is no hindrance.
+CREATE MATERIALIZED VIEW fg_hour WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', t) b, i IS NULL AS k, i = 3 AS l, s::varchar, count(*) c FROM fg GROUP BY 1, 2, 3, 4;
+SELECT answer($$SELECT time_bucket('1 day', t) b, count(*) FROM fg GROUP BY 1$$);
+DROP MATERIALIZED VIEW fg_hour;
+
+-- An argument that fails, for rows that FILTER, a condition, a join or a subquery leaves out. What isn't asked for isn't computed.
+CREATE TABLE fk (i int, name text);
+INSERT INTO fk SELECT i, 'name ' || i FROM generate_series(1, 3) i;
+CREATE MATERIALIZED VIEW fg_part WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', t) b, i, sum(100 / i), max(100 / i) FILTER (WHERE i <> 0) AS most, count(*) c, sum(v) AS v,
+       100 / nullif(sum(v), 6) AS quotient
+  FROM fg WHERE i >= 0 GROUP BY 1, 2 WITH NO DATA;
+-- Its rows of i = 0 have not been computed, and could not be.
+CALL refresh_continuous_aggregate('fg_part', NULL, '2026-01-02 16:00');
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(100 / i) FILTER (WHERE i <> 0) FROM fg WHERE i >= 0 GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 hour', t) b, i, sum(100 / i) FILTER (WHERE i <> 0) FROM fg WHERE i >= 0 GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, max(100 / i) FILTER (WHERE i <> 0) FROM fg WHERE i >= 0 GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(v) FILTER (WHERE i <> 0) FROM fg WHERE i >= 0 GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(100 / i) FROM fg WHERE i >= 0 AND i <> 0 GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 hour', t) b, i, sum(100 / i), max(100 / i) FILTER (WHERE i <> 0) FROM fg WHERE i >= 0 AND i <> 0 GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(100 / i) FROM fg WHERE i >= 0 AND i IN (SELECT k.i FROM fk k) GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 hour', t) b, i, sum(100 / i) FROM fg WHERE i >= 0 AND i IN (SELECT k.i FROM fk k) GROUP BY 1, 2$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(100 / g.i) FROM fg g JOIN fk k ON k.i = g.i WHERE g.i >= 0 GROUP BY 1$$);
+SELECT answer($$SELECT name, sum(v), count(*) FROM fg g JOIN fk k ON k.i = g.i WHERE g.i >= 0 GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(v), count(*) FROM fg WHERE i >= 0 AND i IN (SELECT k.i FROM fk k) GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 day', t) b, sum(v), count(*) FROM fg WHERE i >= 0 GROUP BY 1$$);
+SELECT answer($$SELECT time_bucket('1 hour', t) b, i, count(*) FROM fg WHERE i >= 0 GROUP BY 1, 2$$);
+SELECT answer($$SELECT max(i), count(DISTINCT i) FROM fg WHERE i >= 0$$);
+SELECT answer($$SELECT 1 AS one FROM fg WHERE i >= 0 GROUP BY i$$);
+SELECT answer($$SELECT 1 AS one FROM fg WHERE i >= 0 HAVING true$$);
