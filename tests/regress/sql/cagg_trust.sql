@@ -26,6 +26,10 @@ BEGIN
     END IF;
     RETURN device;
 END $$;
+-- What might fail for a row answers less.
+RESET ROLE;
+ALTER FUNCTION evil LEAKPROOF;
+SET ROLE trust_ben;
 CREATE MATERIALIZED VIEW of_ben WITH (tsdb.continuous) AS
 SELECT time_bucket('1 hour', time) AS hour, evil(device) AS device, sum(value), count(*) FROM metrics GROUP BY 1, 2;
 -- A bucket that is computed live.
@@ -138,6 +142,9 @@ DROP MATERIALIZED VIEW of_ben CASCADE;
 GRANT trust_ada TO trust_member;
 SET ROLE trust_ada;
 CREATE FUNCTION halved(device int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN device / 2; END $$;
+RESET ROLE;
+ALTER FUNCTION halved LEAKPROOF;
+SET ROLE trust_ada;
 CREATE DOMAIN public.small AS int CHECK (VALUE < 10);
 CREATE MATERIALIZED VIEW calls WITH (tsdb.continuous) AS
 SELECT time_bucket('1 day', time) AS day, halved(device) AS half, sum(value) FROM metrics GROUP BY 1, 2;
