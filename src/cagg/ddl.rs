@@ -12,8 +12,9 @@ use std::cell::{Cell, RefCell};
 use pgrx::pg_sys;
 
 use super::definition::{self, views};
+use super::valid::{self, Reader};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
-use crate::change::place;
+use crate::change::{self, place};
 use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::guard::on_error;
@@ -178,6 +179,12 @@ pub fn set_materialized_only(agg: &ContinuousAgg, materialized_only: bool) -> Re
     let view = Relation::open(agg.user_view, pg_sys::AccessExclusiveLock);
     let names: Vec<String> = view.attributes().iter().map(|attribute| name_string(&attribute.attname)).collect();
     std::mem::drop(view);
+    if materialized_only {
+        // What others have computed from what it showed live is to be computed anew from what it still shows.
+        // SAFETY: a statement has a snapshot; nothing is remembered.
+        let shown = unsafe { valid::usable(std::ptr::null_mut(), agg.storage, Reader::View) }?;
+        shown.buckets.complement().as_slice().iter().for_each(|range| change::note(agg.storage, *range));
+    }
     let from = if materialized_only { agg.storage } else { agg.partial_view };
     let from = qualified_name(from).ok_or_else(|| Error::internal("a part of a continuous aggregate is gone"))?;
     // SAFETY: a query that was just analysed, of the view's columns.
