@@ -108,8 +108,9 @@ fn check_tables(relids: &[pg_sys::Oid]) -> Result<()> {
 
 /// Refuses to change rows of a table if it holds batches of storage.
 pub fn check_batches(relid: pg_sys::Oid) -> Result<()> {
+    // Of other tables the catalog is not asked: its lock, held to the end of a long statement, would keep DROP EXTENSION waiting.
     // SAFETY: a syscache look-up.
-    if unsafe { ffi::get_rel_relkind(relid) } as u8 != b'r' {
+    if unsafe { ffi::get_attnum(relid, c"_ts_meta_count".as_ptr()) } == 0 {
         return Ok(());
     }
     let storage = columnar_chunk::of_batches(relid).and_then(storage_of);
