@@ -28,12 +28,13 @@ HOURLY = """CREATE MATERIALIZED VIEW {view} WITH (timescaledb.continuous) AS
 EVERYTHING = "CALL refresh_continuous_aggregate('{view}', NULL, NULL{more})"
 REFRESH_GOAL, REFRESH_HOPED = 700, "2000 k rows/s"
 CAGGS = 20
+# Pieces of the rows that are copied, and single rows written before the other session's turn.
+PIECES, BLOCK = 40, 50
 
 
 def run(bench: Bench) -> Iterator[Measurement]:
     for late in (False, True):
-        yield from load(bench, late)
-        yield from single_rows(bench, late)
+        yield from write(bench, late)
     yield from plan(bench)
     yield from dashboard(bench)
 
@@ -41,70 +42,75 @@ def run(bench: Bench) -> Iterator[Measurement]:
 # --- writing ---
 
 
-def make(conn: psycopg.Connection, leg: Leg, late: bool) -> None:
+def make(conn: psycopg.Connection, leg: Leg, table: str, late: bool = False) -> None:
     """An empty table, but for the rows at both ends of time that let a refresh cover everything, if what comes is to be late."""
-    drop(conn)
-    conn.execute(f"CREATE TABLE cpu ({COLUMNS})")
-    make_hypertable(conn, "cpu", CHUNK)
-    conn.execute("CREATE INDEX ON cpu (hostname, time DESC)")
-    conn.execute("CREATE INDEX ON cpu (time DESC)")
+    drop(conn, table)
+    conn.execute(f"CREATE TABLE {table} ({COLUMNS})")
+    make_hypertable(conn, table, CHUNK)
+    conn.execute(f"CREATE INDEX ON {table} (hostname, time DESC)")
+    conn.execute(f"CREATE INDEX ON {table} (time DESC)")
     if late:
         span = ingest.SPAN
-        conn.execute(f"INSERT INTO cpu (time, hostname) VALUES ('{span.start}', 'first'), ('{span.end - timedelta(seconds=1)}', 'last')")
+        conn.execute(f"INSERT INTO {table} (time, hostname) VALUES ('{span.start}', 'first'), ('{span.end - timedelta(seconds=1)}', 'last')")
     if leg == WATCHED:
-        conn.execute(HOURLY.format(view="cpu_hourly", table="cpu"))
+        conn.execute(HOURLY.format(view=f"{table}_hourly", table=table))
         if late:
-            conn.execute(EVERYTHING.format(view="cpu_hourly", more=""))
+            conn.execute(EVERYTHING.format(view=f"{table}_hourly", more=""))
 
 
-def drop(conn: psycopg.Connection) -> None:
-    conn.execute("SET client_min_messages = error; DROP TABLE IF EXISTS cpu CASCADE")
+def drop(conn: psycopg.Connection, table: str) -> None:
+    conn.execute(f"SET client_min_messages = error; DROP TABLE IF EXISTS {table} CASCADE")
 
 
-def where(late: bool) -> str:
-    return "into what is materialized" if late else "ahead of it"
+def write(bench: Bench, late: bool) -> Iterator[Measurement]:
+    hosts, rows = bench.scale.copy_hosts, bench.scale.transactions // 2
+    where = "into what is materialized" if late else "ahead of it"
+    copy = bench.measurement(f"COPY, {where}", "k rows/s", PAIR, CHEAP, data.rows(hosts))
+    single = bench.measurement(f"INSERT of a row, {where}", "ms", PAIR, CHEAP)
+    pieces = data.pieces(hosts, PIECES)
+    for measured, unit, statements in (
+        (copy, 1, lambda table: [[f"COPY {table} FROM '{piece}' (FORMAT csv)".encode()] for piece in pieces]),
+        (single, 1000 / rows, lambda table: in_blocks(single_rows(rows))),
+    ):
+        for number in range(2 * bench.scale.rounds):
+            attempt(measured, WATCHED, by_turns, bench, measured, late, statements, unit, number)
+        yield from finished(measured)
 
 
-def load(bench: Bench, late: bool) -> Iterator[Measurement]:
-    hosts = bench.scale.copy_hosts
-    measured = bench.measurement(f"COPY, {where(late)}", "k rows/s", PAIR, CHEAP, data.rows(hosts))
-
-    def sample(leg: Leg) -> float:
-        with bench.connect() as conn:
-            make(conn, leg, late)
-            conn.execute("CHECKPOINT")
-            before, start = ingest.processor_seconds(conn), time.perf_counter()
-            conn.execute(f"COPY cpu FROM '{data.csv(hosts)}' (FORMAT csv)")
-            seconds = time.perf_counter() - start
-            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(conn) - before)
-            drop(conn)
-            return seconds
-
-    yield from interleave(measured, bench.scale.rounds, sample)
+def single_rows(number: int) -> list[bytes]:
+    """One row a transaction, each a minute after the one before."""
+    minutes = int((ingest.SPAN.end - ingest.SPAN.start).total_seconds()) // 60
+    return [f"EXECUTE put ('{EPOCH + timedelta(minutes=n % minutes)}', 'host_{n % 10}', {n % 100})".encode() for n in range(number)]
 
 
-def single_rows(bench: Bench, late: bool) -> Iterator[Measurement]:
-    """One row a transaction, each a minute after the one before, prepared."""
-    number = bench.scale.transactions // 2
-    measured = bench.measurement(f"INSERT of a row, {where(late)}", "ms", PAIR, CHEAP)
+def in_blocks(statements: list[bytes]) -> list[list[bytes]]:
+    return [statements[at : at + BLOCK] for at in range(0, len(statements), BLOCK)]
 
-    def sample(leg: Leg) -> float:
-        with bench.connect() as conn:
-            make(conn, leg, late)
-            conn.execute("PREPARE put (timestamptz, text, float8) AS INSERT INTO cpu (time, hostname, usage_user) VALUES ($1, $2, $3)")
-            minutes = int((ingest.SPAN.end - ingest.SPAN.start).total_seconds()) // 60
-            texts = [f"EXECUTE put ('{EPOCH + timedelta(minutes=n % minutes)}', 'host_{n % 10}', {n % 100})".encode() for n in range(number)]
-            for text in texts[:200]:
-                send(conn, text)
-            before, start = ingest.processor_seconds(conn), time.perf_counter()
-            for text in texts:
-                send(conn, text)
-            seconds = time.perf_counter() - start
-            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(conn) - before)
-            drop(conn)
-            return seconds * 1000 / number
 
-    yield from interleave(measured, bench.scale.rounds, sample)
+def by_turns(bench: Bench, measured: Measurement, late: bool, statements: Callable[[str], list[list[bytes]]], unit: float, number: int) -> float:
+    """Two sessions write the same to two tables, a few hundredths of a second each in turn, so that what else happens on the machine
+    meets both. The one session's sample is noted, the other's returned."""
+    with bench.connect() as bare, bench.connect() as watched:
+        sessions = dict(zip(PAIR, (bare, watched)))
+        tables = dict(zip(PAIR, ("cpu_a", "cpu_b") if number % 2 else ("cpu_b", "cpu_a")))
+        for leg, conn in sessions.items():
+            make(conn, leg, tables[leg], late)
+            conn.execute(f"PREPARE put (timestamptz, text, float8) AS INSERT INTO {tables[leg]} (time, hostname, usage_user) VALUES ($1, $2, $3)")
+        bare.execute("CHECKPOINT")
+        todo = {leg: statements(tables[leg]) for leg in PAIR}
+        before = {leg: ingest.processor_seconds(conn) for leg, conn in sessions.items()}
+        seconds = dict.fromkeys(PAIR, 0.0)
+        for turn in range(len(todo[BARE])):
+            for leg in rotated(PAIR, turn + number):
+                start = time.perf_counter()
+                for statement in todo[leg][turn]:
+                    send(sessions[leg], statement)
+                seconds[leg] += time.perf_counter() - start
+        for leg, conn in sessions.items():
+            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(conn) - before[leg])
+            drop(conn, tables[leg])
+    measured.samples.setdefault(BARE, []).append(seconds[BARE] * unit)
+    return seconds[WATCHED] * unit
 
 
 # --- planning ---
@@ -113,7 +119,7 @@ def single_rows(bench: Bench, late: bool) -> Iterator[Measurement]:
 def plan(bench: Bench) -> Iterator[Measurement]:
     """By how much planning takes longer with routing than without, in one session by turns."""
     with bench.connect() as conn:
-        make(conn, BARE, late=False)
+        make(conn, BARE, "cpu")
         conn.execute(f"INSERT INTO cpu (time, hostname, usage_user) SELECT '{EPOCH}'::timestamptz + g * interval '1 minute', 'host_' || g % 10, g % 100 FROM generate_series(0, 2879) g")
         for number in range(CAGGS):
             conn.execute(various(number))
@@ -122,7 +128,7 @@ def plan(bench: Bench) -> Iterator[Measurement]:
             measured = bench.measurement(f"planning with {CAGGS} continuous aggregates takes longer by: {name}", "ms", (WATCHED,), PLANNING_MS)
             attempt(measured, WATCHED, longer, bench, conn, query, "routable" in name)
             yield from finished(measured)
-        drop(conn)
+        drop(conn, "cpu")
 
 
 def various(number: int) -> str:

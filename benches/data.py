@@ -17,6 +17,17 @@ def csv(hosts: int, part: int = 0, parts: int = 1) -> Path:
     return _file(f"cpu-{hosts}-{part}of{parts}.csv", "cpu", "--hosts", hosts, "--part", f"{part}/{parts}")
 
 
+def pieces(hosts: int, number: int) -> list[Path]:
+    """The rows of `csv` in as many files, one after the other."""
+    whole = csv(hosts)
+    paths = [whole.with_name(f"{whole.stem}-{at}of{number}.csv") for at in range(number)]
+    if not paths[-1].exists() or paths[-1].stat().st_mtime < whole.stat().st_mtime:
+        lines = whole.read_bytes().splitlines(keepends=True)
+        for at, path in enumerate(paths):
+            path.write_bytes(b"".join(lines[len(lines) * at // number : len(lines) * (at + 1) // number]))
+    return paths
+
+
 def statements(hosts: int, part: int = 0, parts: int = 1) -> Path:
     """INSERT statements of 1000 rows into the table cpu, one a line."""
     options = ("--hosts", hosts, "--part", f"{part}/{parts}", "--insert", ROWS_PER_STATEMENT)

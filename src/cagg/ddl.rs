@@ -19,7 +19,7 @@ use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::guard::on_error;
 use crate::pg::relation::{Relation, name_string, qualified_name, relation_name};
-use crate::pg::{acl, ffi, node, query, table};
+use crate::pg::{acl, context, ffi, node, query, table};
 
 thread_local! {
     /// The continuous aggregates whose user view is being dropped, by each of the statements that run now: a trigger may run further ones.
@@ -30,14 +30,7 @@ thread_local! {
 
 /// Runs `f`, which may change parts by statements that users may not use for parts.
 pub fn as_whole<T>(f: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            WHOLE.set(self.0);
-        }
-    }
-    let _restore = Restore(WHOLE.replace(true));
-    f()
+    context::with_set(&WHOLE, true, f)
 }
 
 /// The continuous aggregate that a relation is a part of: its storage or one of its views.

@@ -10,7 +10,7 @@ use crate::change::place;
 use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{qualified_name, relation_name};
-use crate::pg::{acl, ffi, list};
+use crate::pg::{acl, context, ffi, list};
 
 thread_local! {
     /// The storage that the next statement to change it is a refresh's.
@@ -19,14 +19,7 @@ thread_local! {
 
 /// Runs a statement of a refresh, which changes a storage. Statements of functions that it calls are not the refresh's.
 pub fn refreshing<T>(storage: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    struct Restore(pg_sys::Oid);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            REFRESHED.set(self.0);
-        }
-    }
-    let _restore = Restore(REFRESHED.replace(storage));
-    f()
+    context::with_set(&REFRESHED, storage, f)
 }
 
 /// Refuses to change rows of storage. To be called before the executor starts.
@@ -108,11 +101,6 @@ fn check_tables(relids: &[pg_sys::Oid]) -> Result<()> {
 
 /// Refuses to change rows of a table if it holds batches of storage.
 pub fn check_batches(relid: pg_sys::Oid) -> Result<()> {
-    // Of other tables the catalog is not asked: its lock, held to the end of a long statement, would keep DROP EXTENSION waiting.
-    // SAFETY: a syscache look-up.
-    if unsafe { ffi::get_attnum(relid, c"_ts_meta_count".as_ptr()) } == 0 {
-        return Ok(());
-    }
     let storage = columnar_chunk::of_batches(relid).and_then(storage_of);
     storage.map_or(Ok(()), |storage| require_owner_of_extension(relid, storage))
 }

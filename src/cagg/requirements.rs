@@ -39,21 +39,33 @@ pub fn check_change(relid: pg_sys::Oid, change: Change) -> Result<()> {
         Change::Unlogged => of_tree(relid).into_iter().collect(),
         Change::RowSecurity => continuous_agg::all().into_iter().filter(|agg| names(agg, relid)).collect(),
     };
-    for agg in aggregates {
-        let view = qualified_name(agg.user_view).unwrap_or_default();
-        // Who could once read a table has no say in how its owner secures it. What was read is read.
-        // SAFETY: a look-up.
-        if change == Change::RowSecurity && !unsafe { ffi::pg_class_ownercheck(agg.user_view, context::current_user()) } {
-            let name = relation_name(relid);
-            Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("row-level security for table \"{name}\" does not hold for {view}"))
-                .detail("This continuous aggregate reads the table, and shows what it has computed to whoever may read that.")
-                .hint("Ask its owner to drop it.")
-                .report(PgLogLevel::WARNING);
-            continue;
+    // Who could once read a table has no say in how its owner secures it. What was read is read.
+    match aggregates.into_iter().find(|agg| change != Change::RowSecurity || is_mine(agg)) {
+        None => Ok(()),
+        Some(agg) => {
+            let view = qualified_name(agg.user_view).unwrap_or_default();
+            Err(refuse(relid, &agg, change).hint(format!("Drop it first, with DROP MATERIALIZED VIEW {view}.")))
         }
-        return Err(refuse(relid, &agg, change).hint(format!("Drop it first, with DROP MATERIALIZED VIEW {view}.")));
     }
-    Ok(())
+}
+
+/// Says for whom a change that was not refused makes no difference.
+pub fn warn_of_change(relid: pg_sys::Oid, change: Change) {
+    if change != Change::RowSecurity {
+        return;
+    }
+    for agg in continuous_agg::all().into_iter().filter(|agg| !is_mine(agg) && names(agg, relid)) {
+        let (name, view) = (relation_name(relid), qualified_name(agg.user_view).unwrap_or_default());
+        Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("row-level security for table \"{name}\" does not hold for {view}"))
+            .detail("This continuous aggregate reads the table, and shows what it has computed to whoever may read that.")
+            .hint("Ask its owner to drop it.")
+            .report(PgLogLevel::WARNING);
+    }
+}
+
+fn is_mine(agg: &ContinuousAgg) -> bool {
+    // SAFETY: a look-up.
+    unsafe { ffi::pg_class_ownercheck(agg.user_view, context::current_user()) }
 }
 
 /// Refuses a table that has become a part of a hypertable if nothing would tell that its rows have changed.

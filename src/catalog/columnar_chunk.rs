@@ -3,7 +3,7 @@
 use pgrx::{IntoDatum, pg_sys};
 
 use super::cache;
-use crate::pg::relation::Relation;
+use crate::pg::relation::{Relation, c_string};
 use crate::pg::size::Size;
 use crate::pg::table::{self, Definition, Key, Row, Table, datum};
 use crate::pg::{array, ffi, rows};
@@ -11,6 +11,9 @@ use crate::pg::{array, ffi, rows};
 const TABLE: Definition = Definition { name: "columnar_chunk", columns: 14 };
 const BY_RELID: Option<&str> = Some("columnar_chunk_pkey");
 const BY_BATCHES: Option<&str> = Some("columnar_chunk_batches_key");
+
+/// The column of a table of batches that says how many rows each has. No rename may take it away.
+pub const COUNT: &str = "_ts_meta_count";
 
 /// A column that batches are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +112,14 @@ pub fn find(relid: pg_sys::Oid) -> Option<ColumnarChunk> {
     table.scan(BY_RELID, &[Key::Oid(1, relid)]).first().and_then(from_row)
 }
 
-/// The chunk whose batches a table holds, if it does.
+/// The chunk whose batches a table holds, if it does. Of tables without the columns of such the catalog is not asked: its lock, held to the
+/// end of a long transaction, would keep DROP EXTENSION waiting.
 pub fn of_batches(batches: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    let count = c_string(COUNT);
+    // SAFETY: a syscache look-up.
+    if unsafe { ffi::get_attnum(batches, count.as_ptr()) } == 0 {
+        return None;
+    }
     let table = Table::open(&TABLE, pg_sys::AccessShareLock)?;
     table.scan(BY_BATCHES, &[Key::Oid(2, batches)]).first().and_then(|row| row.get(0))
 }

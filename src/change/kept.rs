@@ -8,6 +8,7 @@ use tsc_kernel::ranges::{Range, Ranges};
 use super::place;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::continuous_agg_range::{self as ranges, Kind};
+use crate::pg::context;
 
 thread_local! {
     static REARRANGING: Cell<bool> = const { Cell::new(false) };
@@ -15,14 +16,7 @@ thread_local! {
 
 /// Runs `f`, which drops tables whose rows others have taken: nothing is lost.
 pub fn while_rearranging<T>(f: impl FnOnce() -> T) -> T {
-    struct Reset(bool);
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            REARRANGING.set(self.0);
-        }
-    }
-    let _reset = Reset(REARRANGING.replace(true));
-    f()
+    context::with_set(&REARRANGING, true, f)
 }
 
 /// The continuous aggregates that a hypertable is the source of, and the one that it is the storage of.

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, qualified_name, relation_name};
-use crate::pg::{live, partition_change};
+use crate::pg::{context, live, partition_change};
 
 thread_local! {
     static DROPPING: Cell<bool> = const { Cell::new(false) };
@@ -15,15 +15,7 @@ thread_local! {
 
 /// Runs `f`, in which chunks are detached only to be dropped: their batches go with them, so they may have some.
 pub fn while_dropping<T>(f: impl FnOnce() -> T) -> T {
-    struct Restore;
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            DROPPING.set(false);
-        }
-    }
-    DROPPING.set(true);
-    let _restore = Restore;
-    f()
+    context::with_set(&DROPPING, true, f)
 }
 
 /// Refuses a chunk that is compressed: `action` is what can't be done with it.

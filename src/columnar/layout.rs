@@ -18,14 +18,13 @@ use pgrx::pg_sys;
 use tsc_codec::Kind;
 
 use super::image::{self, Image};
+pub use crate::catalog::columnar_chunk::COUNT;
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::error::{Error, SqlState};
 use crate::pg::guard::guard;
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::{ffi, table};
 
-/// Rows.
-pub const COUNT: &str = "_ts_meta_count";
 /// Whether the segmentby columns are constant.
 pub const SINGLE: &str = "_ts_meta_single";
 /// The zone map.

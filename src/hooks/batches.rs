@@ -50,7 +50,7 @@ pub unsafe fn check_alter(statement: *const pg_sys::AlterTableStmt) -> Result<()
                 Kind::AT_AddInherit => refuse((*command).def.cast(), "inherit from")?,
                 _ => {}
             }
-            if !follows && !is_about_storage((*command).subtype) {
+            if !follows && !is_about_storage((*command).subtype) && (*command).subtype != Kind::AT_ChangeOwner {
                 refuse((*statement).relation, "alter")?;
             }
         }
@@ -58,8 +58,9 @@ pub unsafe fn check_alter(statement: *const pg_sys::AlterTableStmt) -> Result<()
     }
 }
 
-/// Not SET UNLOGGED: a crash would empty them, and leave a chunk that is said to be logged.
-fn is_about_storage(subtype: Kind::Type) -> bool {
+/// Whether a command of an ALTER TABLE says how rows are stored, not what they are. Not SET UNLOGGED: a crash would empty the table of a
+/// chunk that is said to be logged.
+pub(super) fn is_about_storage(subtype: Kind::Type) -> bool {
     matches!(
         subtype,
         Kind::AT_SetRelOptions
@@ -73,7 +74,6 @@ fn is_about_storage(subtype: Kind::Type) -> bool {
             | Kind::AT_ClusterOn
             | Kind::AT_DropCluster
             | Kind::AT_SetLogged
-            | Kind::AT_ChangeOwner
             | Kind::AT_ReplicaIdentity
     )
 }

@@ -3,6 +3,7 @@
 use pgrx::pg_sys::{self, AlterTableType as Kind, ObjectType as Object};
 use tsc_kernel::ranges::Range;
 
+use super::batches::is_about_storage;
 use super::ddl::{follow_command, range_var, resolve};
 use crate::cagg::ddl;
 use crate::cagg::definition::add_column;
@@ -349,8 +350,7 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
 fn brings_or_keeps_out_rows(subtype: Kind::Type) -> Option<&'static str> {
     match subtype {
         Kind::AT_AttachPartition => Some("add a partition to"),
-        Kind::AT_AddConstraint | Kind::AT_AddIndexConstraint => Some("add a constraint to"),
-        Kind::AT_SetNotNull => Some("add a constraint to"),
+        Kind::AT_AddConstraint | Kind::AT_AddIndexConstraint | Kind::AT_SetNotNull => Some("add a constraint to"),
         _ => None,
     }
 }
@@ -358,24 +358,11 @@ fn brings_or_keeps_out_rows(subtype: Kind::Type) -> Option<&'static str> {
 /// What may be done to storage: how it is stored, not what it holds. Partitions come with a restore, by who owns the extension.
 fn is_for_storage(subtype: Kind::Type) -> bool {
     match subtype {
-        Kind::AT_SetStatistics
-        | Kind::AT_SetOptions
-        | Kind::AT_ResetOptions
-        | Kind::AT_SetStorage
-        | Kind::AT_SetCompression
-        | Kind::AT_ClusterOn
-        | Kind::AT_DropCluster
-        | Kind::AT_SetLogged
-        | Kind::AT_SetTableSpace
-        | Kind::AT_SetRelOptions
-        | Kind::AT_ResetRelOptions
-        | Kind::AT_ReplicaIdentity
-        | Kind::AT_DetachPartition
-        | Kind::AT_DetachPartitionFinalize => true,
+        Kind::AT_DetachPartition | Kind::AT_DetachPartitionFinalize => true,
         // Why that may not be is said by what refuses it.
         Kind::AT_SetUnLogged => true,
         Kind::AT_AttachPartition => acl::owns_extension(extension::NAME),
-        _ => false,
+        _ => is_about_storage(subtype),
     }
 }
 

@@ -21,7 +21,6 @@ use crate::pg::{ffi, list, node};
 /// # Safety
 /// A RangeVar of the parser's.
 pub(super) unsafe fn resolve(relation: *mut pg_sys::RangeVar, lock: u32) -> Option<pg_sys::Oid> {
-    // SAFETY: the caller's promise.
     // SAFETY: the caller's promise; InvalidOid if there is none.
     unsafe {
         let oid = ffi::RangeVarGetRelidExtended(relation, lock as i32, pg_sys::RVROption::RVR_MISSING_OK, None, std::ptr::null_mut());
@@ -188,7 +187,9 @@ pub unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt, forward: impl 
         check()?;
         alter_checked(statement, forward)?;
         // Whoever made a continuous aggregate meanwhile has finished: the table is locked.
-        check()
+        check()?;
+        changes.iter().for_each(|(relid, change)| requirements::warn_of_change(*relid, *change));
+        Ok(())
     }
 }
 

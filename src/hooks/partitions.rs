@@ -87,9 +87,13 @@ pub fn restore_of(relid: pg_sys::Oid) -> Restore {
 
 /// True if a dump is being restored into a table, so that its continuous aggregates know its rows. Indexes come later.
 pub fn is_being_restored(relid: pg_sys::Oid) -> bool {
-    restore_of(relid) == Restore::Pending
-        && Relation::try_open(relid, pg_sys::AccessShareLock)
-            .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
+    restore_of(relid) == Restore::Pending && is_untouched(relid)
+}
+
+/// Whether a table is as it was when it was created.
+pub fn is_untouched(relid: pg_sys::Oid) -> bool {
+    Relation::try_open(relid, pg_sys::AccessShareLock)
+        .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
 }
 
 /// Before a COPY into a table that is no hypertable: if it is a part of one, nobody looks at its rows one by one.

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use pgrx::pg_sys;
 
-use super::partitions::{Restore, is_being_restored, restore_of};
+use super::partitions::{Restore, is_untouched, restore_of};
 use crate::cagg::guard as storage;
 use crate::catalog::columnar_chunk;
 use crate::change::kept;
@@ -29,7 +29,7 @@ thread_local! {
 pub fn note(relid: pg_sys::Oid) -> Result<()> {
     storage::check_batches(relid)?;
     let restore = match restore_of(relid) {
-        Restore::Pending if !is_being_restored(relid) => Restore::Over,
+        Restore::Pending if !is_untouched(relid) => Restore::Over,
         known => known,
     };
     NOTED.with_borrow_mut(|noted| {

@@ -1,4 +1,7 @@
-//! Memory contexts and user identity, restored when the scope ends, also by an error.
+//! Memory contexts, user identity and variables of a session, restored when the scope ends, also by an error.
+
+use std::cell::Cell;
+use std::thread::LocalKey;
 
 use pgrx::pg_sys;
 
@@ -40,6 +43,21 @@ pub unsafe fn with_context<T>(context: pg_sys::MemoryContext, f: impl FnOnce() -
         pg_sys::CurrentMemoryContext = context;
         restore
     };
+    f()
+}
+
+/// Runs `f` while a variable of the session's has another value.
+pub fn with_set<V, T>(variable: &'static LocalKey<Cell<V>>, value: V, f: impl FnOnce() -> T) -> T
+where
+    V: Copy + 'static,
+{
+    struct Restore<V: Copy + 'static>(&'static LocalKey<Cell<V>>, V);
+    impl<V: Copy> Drop for Restore<V> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    let _restore = Restore(variable, variable.replace(value));
     f()
 }
 

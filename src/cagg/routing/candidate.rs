@@ -41,7 +41,7 @@ pub struct Candidate {
     /// What its live side calls.
     pub calls: Calls,
     /// What was materialized of it a moment ago.
-    pub known: RefCell<Option<Known>>,
+    pub known: RefCell<Option<Rc<Known>>>,
     #[expect(dead_code, reason = "held for its drop")]
     memory: Memory,
 }

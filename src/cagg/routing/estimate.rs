@@ -1,6 +1,7 @@
 //! What it would cost to answer a query from a continuous aggregate: how much of the time that it asks for is read raw, and how fine
 //! what is read from storage is. Only the choice depends on it, never the answer.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tsc_kernel::axis::{Axis, DAY_MICROS};
@@ -33,8 +34,8 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// What is materialized, and can be read from storage, as it was a moment ago.
 pub struct Known {
-    /// A refresh that has begun since is noticed by this.
-    generation: u64,
+    /// A refresh that has begun since is noticed by this; None while one has materialized what others don't see.
+    generation: Option<u64>,
     /// That one which was running then has ended, by this.
     at: Instant,
     materialized: Ranges,
@@ -42,25 +43,19 @@ pub struct Known {
 }
 
 impl Known {
-    fn read(candidate: &Candidate, generation: u64) -> Self {
-        // SAFETY: what is committed now.
-        let state = unsafe { continuous_agg_range::read(candidate.definition.agg.storage, std::ptr::null_mut()) };
-        let valid = state.materialized.difference(&state.invalid).difference(&state.kept);
-        Self { generation, at: Instant::now(), materialized: state.materialized, valid }
-    }
-
-    /// Runs `f` with what is known, or with what is read now where that is too old.
-    fn with<T>(candidate: &Candidate, f: impl FnOnce(&Self) -> T) -> T {
-        let Some(generation) = generation::of(candidate.definition.agg.source) else { return f(&Self::read(candidate, 0)) };
-        let is_fresh = |known: &Self| known.generation == generation && known.at.elapsed() < FRESH;
-        if !candidate.known.borrow().as_ref().is_some_and(is_fresh) {
-            let read = Self::read(candidate, generation);
-            candidate.known.replace(Some(read));
-        }
-        match &*candidate.known.borrow() {
-            Some(known) => f(known),
-            None => f(&Self::read(candidate, generation)),
-        }
+    /// What is known, or what is read now where that is too old.
+    fn of(candidate: &Candidate) -> Rc<Self> {
+        let generation = generation::of(candidate.definition.agg.source);
+        let is_fresh = |known: &Rc<Self>| generation.is_some() && known.generation == generation && known.at.elapsed() < FRESH;
+        let known = candidate.known.borrow().clone().filter(is_fresh);
+        known.unwrap_or_else(|| {
+            // SAFETY: what is committed now.
+            let state = unsafe { continuous_agg_range::read(candidate.definition.agg.storage, std::ptr::null_mut()) };
+            let valid = state.materialized.difference(&state.invalid).difference(&state.kept);
+            let read = Rc::new(Self { generation, at: Instant::now(), materialized: state.materialized, valid });
+            candidate.known.replace(Some(read.clone()));
+            read
+        })
     }
 }
 
@@ -72,12 +67,11 @@ pub fn extent(raw: &Relation, axis: Axis) -> Option<Range> {
 
 /// The cost of the data in `asked` of what there is in `extent`.
 pub fn cost(candidate: &Candidate, asked: Range, extent: Range) -> Option<Cost> {
-    let (stored, all) = Known::with(candidate, |known| {
-        let extent = with_data(candidate, extent, &known.materialized);
-        let wanted = asked.intersection(extent)?;
-        let whole: Ranges = candidate.bucket().round_inward(asked).and_then(|range| range.intersection(extent)).into_iter().collect();
-        Some((length(known.valid.intersection(&whole).as_slice()), length(&[wanted])))
-    })?;
+    let known = Known::of(candidate);
+    let extent = with_data(candidate, extent, &known.materialized);
+    let all = length(&[asked.intersection(extent)?]);
+    let whole: Ranges = candidate.bucket().round_inward(asked).and_then(|range| range.intersection(extent)).into_iter().collect();
+    let stored = length(known.valid.intersection(&whole).as_slice());
     let raw = ((all - stored) / all).clamp(0.0, 1.0);
     let day = DAY_MICROS as f64;
     let width = candidate.bucket().nominal_width() as f64;

@@ -18,7 +18,7 @@ use crate::catalog::continuous_agg::ContinuousAgg;
 use crate::error::{Error, SqlState};
 use crate::guc;
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{ffi, guard, list, node};
+use crate::pg::{context, ffi, guard, list, node};
 
 mod bounds;
 mod candidate;
@@ -44,14 +44,7 @@ thread_local! {
 /// Runs `f`, which computes groups of a continuous aggregate: its queries may be answered from other ones, whatever the settings, and
 /// never from this one itself.
 pub fn while_refreshing<T>(storage: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    struct Restore(pg_sys::Oid);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            REFRESHED.set(self.0);
-        }
-    }
-    let _restore = Restore(REFRESHED.replace(storage));
-    f()
+    context::with_set(&REFRESHED, storage, f)
 }
 
 /// Whether queries may be answered from continuous aggregates now.

@@ -181,21 +181,12 @@ pub fn follow_types(relid: pg_sys::Oid) -> Result<()> {
     let Some(layout) = layout::find(relid) else { return Ok(()) };
     let commands: Vec<String> = context::with_temporary(|| type_changes(&layout));
     let Some(name) = crate::pg::relation::qualified_name(layout.batches).filter(|_| !commands.is_empty()) else { return Ok(()) };
-    let _restore = Following(FOLLOWING.replace(layout.batches));
-    crate::pg::spi::execute(&format!("ALTER TABLE {name} {}", commands.join(", ")))
+    context::with_set(&FOLLOWING, layout.batches, || crate::pg::spi::execute(&format!("ALTER TABLE {name} {}", commands.join(", "))))
 }
 
 thread_local! {
     /// The table of batches that the next statement to alter it makes follow its chunk.
     static FOLLOWING: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
-}
-
-struct Following(pg_sys::Oid);
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        FOLLOWING.set(self.0);
-    }
 }
 
 /// Whether a statement is about to make a table of batches follow its chunk. Statements of functions that it calls do not.
