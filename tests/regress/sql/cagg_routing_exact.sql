@@ -199,6 +199,17 @@ CREATE MATERIALIZED VIEW fg_hour WITH (timescaledb.continuous) AS
 SELECT time_bucket('1 hour', t) b, i IS NULL AS k, i = 3 AS l, s::varchar, count(*) c FROM fg GROUP BY 1, 2, 3, 4;
 SELECT answer($$SELECT time_bucket('1 day', t) b, count(*) FROM fg GROUP BY 1$$);
 DROP MATERIALIZED VIEW fg_hour;
+CREATE MATERIALIZED VIEW fg_hour WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', t) b, lower(s) k, coalesce(i, 0) % 10 l, i / 2 m, left(s, 2) j, v::numeric > 7 n, sum(abs(v)), count(*) c
+  FROM fg GROUP BY 1, 2, 3, 4, 5, 6;
+SELECT answer($$SELECT time_bucket('1 day', t) b, count(*) FROM fg GROUP BY 1$$);
+SELECT answer($$SELECT i / 2, sum(abs(v)) FROM fg WHERE i / 2 IN (SELECT 1) GROUP BY 1$$);
+DROP MATERIALIZED VIEW fg_hour;
+-- The least integer can't be divided by -1.
+CREATE MATERIALIZED VIEW fg_hour WITH (timescaledb.continuous) AS
+SELECT time_bucket('1 hour', t) b, i / -1 k, count(*) c FROM fg GROUP BY 1, 2;
+SELECT answer($$SELECT time_bucket('1 day', t) b, count(*) FROM fg GROUP BY 1$$);
+DROP MATERIALIZED VIEW fg_hour;
 
 -- An argument that fails, for rows that FILTER, a condition, a join or a subquery leaves out. What isn't asked for isn't computed.
 CREATE TABLE fk (i int, name text);
