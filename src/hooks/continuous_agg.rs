@@ -15,13 +15,13 @@ use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options;
 use crate::pg::relation::{Relation, optional_string, relation_name};
-use crate::pg::{acl, ffi, list, node, table};
+use crate::pg::{acl, event_trigger, ffi, list, node, table};
 
 /// `CREATE MATERIALIZED VIEW`. False if it is PostgreSQL's.
 ///
 /// # Safety
-/// A statement of the parser's that may be changed. `is_top_level` as in the utility hook's context.
-pub unsafe fn create(statement: *mut pg_sys::CreateTableAsStmt, is_top_level: bool) -> Result<bool> {
+/// A statement of the parser's that may be changed. `is_complete` and `is_top_level` as in the utility hook's context.
+pub unsafe fn create(statement: *mut pg_sys::CreateTableAsStmt, is_complete: bool, is_top_level: bool) -> Result<bool> {
     // SAFETY: the caller's promise.
     unsafe {
         if (*statement).objtype != Object::OBJECT_MATVIEW {
@@ -36,7 +36,15 @@ pub unsafe fn create(statement: *mut pg_sys::CreateTableAsStmt, is_top_level: bo
         };
         ffi::PreventCommandIfReadOnly(c"CREATE MATERIALIZED VIEW".as_ptr());
         ffi::PreventCommandIfParallelMode(c"CREATE MATERIALIZED VIEW".as_ptr());
-        if let Outcome::Created(agg) = create::run(statement, &options)?
+        let outcome = event_trigger::heard(statement.cast(), is_complete, || {
+            let outcome = create::run(statement, &options)?;
+            if let Outcome::Created(agg) = &outcome {
+                let address = node::object_address(pg_sys::RelationRelationId, agg.user_view);
+                ffi::EventTriggerCollectSimpleCommand(address, pg_sys::ObjectAddress::default(), statement.cast());
+            }
+            Ok::<Outcome, Error>(outcome)
+        })?;
+        if let Outcome::Created(agg) = outcome
             && !(*(*statement).into).skipData
         {
             // Outside of a transaction block what was created is committed first, so that writers of the source go on meanwhile.
@@ -83,8 +91,8 @@ unsafe fn named(object: *mut pg_sys::Node) -> *mut pg_sys::RangeVar {
 /// `DROP VIEW` and `DROP MATERIALIZED VIEW`: continuous aggregates are taken out of the statement and dropped. False if nothing is left.
 ///
 /// # Safety
-/// A statement of the parser's that may be changed.
-pub unsafe fn drop(statement: *mut pg_sys::DropStmt) -> Result<bool> {
+/// A statement of the parser's that may be changed. `is_complete` as in the utility hook's context.
+pub unsafe fn drop(statement: *mut pg_sys::DropStmt, is_complete: bool) -> Result<bool> {
     // SAFETY: the caller's promise.
     unsafe {
         let statement = &mut *statement;
@@ -110,7 +118,10 @@ pub unsafe fn drop(statement: *mut pg_sys::DropStmt) -> Result<bool> {
                 acl::require_owner(agg.user_view)?;
             }
         }
-        ddl::drop(&aggs, statement.behavior);
+        event_trigger::heard(std::ptr::from_mut(statement).cast(), is_complete, || {
+            ddl::drop(&aggs, statement.behavior);
+            Ok::<(), Error>(())
+        })?;
         statement.objects = list::from_pointers(others);
         Ok(!statement.objects.is_null())
     }

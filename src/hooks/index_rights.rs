@@ -5,14 +5,14 @@
 //! `ProcessUtilitySlow` does it, with its question asked for the hypertable alone. Hooks that other extensions installed before ours
 //! don't see these statements.
 
+use std::convert::Infallible;
 use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
 
 use crate::catalog::{cache, continuous_agg};
 use crate::hypertable::ddl;
-use crate::pg::guard::on_error;
-use crate::pg::{context, ffi, list, table};
+use crate::pg::{context, event_trigger, ffi, list, table};
 
 /// A statement that is carried out here.
 #[derive(Clone, Copy)]
@@ -130,34 +130,16 @@ unsafe fn define(relid: pg_sys::Oid, index: *mut pg_sys::IndexStmt, is_alter_tab
     address
 }
 
-/// With event triggers, as `ProcessUtilitySlow`.
-///
 /// # Safety
 /// The statement that `body` carries out.
 unsafe fn run(statement: Statement, name: &CStr, body: impl FnOnce()) {
     // SAFETY: the caller's promise.
     unsafe {
         ffi::PreventCommandIfReadOnly(name.as_ptr());
-        let needs_cleanup = statement.is_complete && ffi::EventTriggerBeginCompleteQuery();
-        let cleanup = || {
-            if needs_cleanup {
-                ffi::EventTriggerEndCompleteQuery();
-            }
-        };
-        on_error(
-            || {
-                if statement.is_complete {
-                    ffi::EventTriggerDDLCommandStart(statement.node);
-                }
-                body();
-                if statement.is_complete {
-                    ffi::EventTriggerSQLDrop(statement.node);
-                    ffi::EventTriggerDDLCommandEnd(statement.node);
-                }
-            },
-            cleanup,
-        );
-        cleanup();
+        let Ok(()) = event_trigger::heard(statement.node, statement.is_complete, || {
+            body();
+            Ok::<(), Infallible>(())
+        });
     }
 }
 

@@ -81,9 +81,13 @@ impl Call {
     }
 
     unsafe fn as_indexing(&self) -> index_rights::Statement {
-        let is_complete = self.context != pg_sys::ProcessUtilityContext::PROCESS_UTILITY_SUBCOMMAND;
         // SAFETY: a statement of PostgreSQL's.
-        index_rights::Statement { node: unsafe { (*self.statement).utilityStmt }, text: self.text, is_complete }
+        index_rights::Statement { node: unsafe { (*self.statement).utilityStmt }, text: self.text, is_complete: self.is_complete() }
+    }
+
+    /// Whether it is no part of another statement.
+    fn is_complete(&self) -> bool {
+        self.context != pg_sys::ProcessUtilityContext::PROCESS_UTILITY_SUBCOMMAND
     }
 
     /// A private copy of the statement, which may be changed.
@@ -119,7 +123,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_CopyStmt => return process_copy(call),
             pg_sys::NodeTag::T_CreateTableAsStmt => {
                 let is_top_level = call.context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
-                if !continuous_agg::create(statement.cast(), is_top_level)? {
+                if !continuous_agg::create(statement.cast(), call.is_complete(), is_top_level)? {
                     forward();
                 } else if !is_top_level {
                     // The server programming interface wants to hear how many rows were stored. To a client PostgreSQL names the statement.
@@ -191,7 +195,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropStmt => {
                 extension::before_drop(statement.cast())?;
-                if continuous_agg::drop(statement.cast())? {
+                if continuous_agg::drop(statement.cast(), call.is_complete())? {
                     forward();
                 }
             }

@@ -22,6 +22,7 @@ pub mod database;
 pub mod datetime;
 pub mod datum;
 pub mod evaluate;
+pub mod event_trigger;
 pub mod expr;
 pub mod ffi;
 pub mod foreign_key;

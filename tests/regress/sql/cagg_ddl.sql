@@ -130,3 +130,30 @@ DO $$ BEGIN
     CREATE MATERIALIZED VIEW v WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', at) AS bucket, count(*) FROM measurements GROUP BY 1;
 END $$;
 SELECT sum(count) FROM v;
+
+-- Event triggers hear of it.
+CREATE FUNCTION hear() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE
+    object record;
+BEGIN
+    RAISE NOTICE '%: %', tg_event, tg_tag;
+    IF tg_event = 'ddl_command_end' THEN
+        FOR object IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP
+            RAISE NOTICE 'made: % % by %', object.object_type, object.object_identity, object.command_tag;
+        END LOOP;
+    ELSIF tg_event = 'sql_drop' THEN
+        FOR object IN SELECT * FROM pg_event_trigger_dropped_objects() WHERE object_type = 'view' AND original LOOP
+            RAISE NOTICE 'dropped: %', regexp_replace(object.object_identity, '\d+$', 'N');
+        END LOOP;
+    END IF;
+END $$;
+CREATE EVENT TRIGGER hear_start ON ddl_command_start EXECUTE FUNCTION hear();
+CREATE EVENT TRIGGER hear_end ON ddl_command_end EXECUTE FUNCTION hear();
+CREATE EVENT TRIGGER hear_drop ON sql_drop EXECUTE FUNCTION hear();
+CREATE MATERIALIZED VIEW heard WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', at) AS bucket, count(*) FROM measurements GROUP BY 1;
+CREATE MATERIALIZED VIEW IF NOT EXISTS heard WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', at) AS bucket, count(*) FROM measurements GROUP BY 1;
+CREATE MATERIALIZED VIEW heard WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', at) AS bucket, count(*) FROM measurements GROUP BY 1;
+DROP MATERIALIZED VIEW heard;
+DROP EVENT TRIGGER hear_start;
+DROP EVENT TRIGGER hear_end;
+DROP EVENT TRIGGER hear_drop;
