@@ -14,11 +14,12 @@ use tsc_kernel::ranges::{Range, Ranges};
 
 use super::bucket::{Bucket, Width};
 use super::conditions::Asked;
-use super::definition;
+use super::definition::{self, storage::Names};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::{continuous_agg_range, hypertable_change};
 use crate::change;
 use crate::error::{Error, Result, SqlState};
+use crate::pg::relation::{qualified_name, quote_identifier, relation_name, schema_name};
 use crate::pg::{context, ffi, zone_offsets};
 
 impl Buckets for Bucket {
@@ -100,8 +101,18 @@ pub unsafe fn usable(run: pg_sys::MemoryContext, storage: pg_sys::Oid, reader: R
 }
 
 fn missing(storage: pg_sys::Oid) -> Error {
-    Error::new(SqlState::UNDEFINED_TABLE, format!("relation with OID {} is not the storage of a continuous aggregate", storage.to_u32()))
-        .detail("It may have been dropped meanwhile.")
+    let Some(name) = qualified_name(storage) else {
+        let message = format!("relation with OID {} is not the storage of a continuous aggregate", storage.to_u32());
+        return Error::new(SqlState::UNDEFINED_TABLE, message).detail("It has been dropped meanwhile.");
+    };
+    let direct_view = Names::of_storage(&relation_name(storage)).map(|names| names.direct_view);
+    let direct_view = direct_view.zip(schema_name(storage)).map_or_else(String::new, |(view, schema)| {
+        format!(" and DROP VIEW IF EXISTS {}.{}", quote_identifier(&schema), quote_identifier(&view))
+    });
+    let message = format!("relation \"{}\" is not the storage of a continuous aggregate", relation_name(storage));
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, message)
+        .detail("Of a continuous aggregate, a restore of the schema without the data leaves the tables and views, not what makes them one.")
+        .hint(format!("Drop them with DROP TABLE {name} CASCADE{direct_view}, and create the continuous aggregate again."))
 }
 
 /// # Safety

@@ -235,7 +235,8 @@ class Server:
 
     def dsn(self, database="postgres", tcp=False):
         host = "127.0.0.1" if tcp else self.sockets
-        return f"host={host} port={self.port} user={SUPERUSER} password={self.password} dbname={database}"
+        escaped = database.replace(" ", "\\ ")
+        return f"host={host} port={self.port} user={SUPERUSER} password={self.password} dbname={escaped}"
 
     def connect(self, database="postgres", tcp=False, **options):
         """A psycopg connection; autocommit unless told otherwise."""

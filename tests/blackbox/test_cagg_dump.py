@@ -1,5 +1,9 @@
 """Continuous aggregates in dumps: views, hidden objects and catalog rows come back as they were, with no step besides."""
 
+import pathlib
+import re
+
+import psycopg
 import pytest
 from invariants import assert_nothing_half_made
 
@@ -121,3 +125,40 @@ def test_what_is_loaded_by_hand_after_a_restore_counts(server, filled, target):
     assert server.psql(loading, target) == "f"
     count = "SELECT sum(n) FROM (SELECT count(*) AS n FROM m WHERE price > 0 GROUP BY time_bucket('1 day', time)) AS x"
     assert server.psql(f"SET timescaledb.enable_cagg_rewrites = on; {count}", target) == server.psql(count, target)
+
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs" / "continuous-aggregates.md"
+SHELLS = "SELECT count(*) FROM pg_class WHERE relname ~ '^_(materialized_hypertable|direct_view|partial_view)_[0-9]+$' AND relkind IN ('p', 'v')"
+
+
+def test_a_schema_without_data_hinders_no_continuous_aggregates(server, filled, target):
+    """What a restore of `pg_dump --schema-only` leaves has no rows in the catalog: names are passed over, and it can be dropped."""
+    server.psql(server.pg_dump(filled, "--schema-only"), target)
+    server.psql("SELECT create_hypertable('m', 'time')", target)
+    server.psql("INSERT INTO m SELECT timestamptz '2024-01-01+00' + g * interval '1 hour', 'h1', g, g FROM generate_series(0, 99) g", target)
+    server.psql("INSERT INTO hosts VALUES ('h1', 's1', 1)", target)
+    create = "CREATE MATERIALIZED VIEW {} WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', time) AS day, sum(price) FROM m GROUP BY 1"
+    total = server.psql("SELECT sum(price) FROM m", target)
+    server.psql(create.format("fresh"), target)
+    assert server.psql("SELECT sum(sum) FROM fresh", target) == total
+    with server.connect(target) as connection, pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as caught:
+        connection.execute("SELECT * FROM sites")
+    storage = server.psql("SELECT '_timescaledb_internal._materialized_hypertable_4'::regclass", target)
+    direct_view = "_timescaledb_internal._direct_view_4"
+    hint = caught.value.diag.message_hint
+    assert f"DROP TABLE {storage} CASCADE" in hint and f"DROP VIEW IF EXISTS {direct_view}" in hint
+    # As the hint says.
+    server.psql(f"DROP TABLE {storage} CASCADE; DROP VIEW IF EXISTS {direct_view}", target)
+    server.psql(create.format("sites"), target)
+    assert server.psql("SELECT sum(sum) FROM sites", target) == total
+    # All others; what is alive stays.
+    (drop,) = re.findall(r"```sql\n(\s*SELECT format\('DROP.*?)```", DOCS.read_text(), re.DOTALL)
+    server.psql(drop, target)
+    assert server.psql(SHELLS, target) == "6"
+    for view in ('other."Hourly"', "daily"):
+        server.psql(create.format(view), target)
+        assert server.psql(f"SELECT sum(sum) FROM {view}", target) == total
+    server.psql("INSERT INTO m VALUES ('2024-01-01+00', 'h2', 1, 1)", target)
+    server.psql("CALL refresh_continuous_aggregate('fresh', NULL, NULL)", target)
+    assert server.psql("SELECT sum(sum) FROM fresh", target) == server.psql("SELECT sum(price) FROM m", target)
+    assert_nothing_half_made(server, target)

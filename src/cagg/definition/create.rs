@@ -49,11 +49,11 @@ pub unsafe fn run(statement: *mut pg_sys::CreateTableAsStmt, options: &Options) 
         let analysis = analysis::analyze(query)?;
         acl::require_trigger(query::entry(query, analysis.source.relation).relid)?;
         let (live, columns) = views::live(&analysis);
-        let (id, relid) = storage::create(&analysis, &columns, options, into.tableSpaceName)?;
-        let direct = create_view(&format!("_direct_view_{id}"), query)?;
+        let (id, names, relid) = storage::create(&analysis, &columns, options, into.tableSpaceName)?;
+        let direct = create_view(&names.direct_view, query)?;
         let storage_name = qualified(relid)?;
         let partial = views::partial(&storage_name, live, &columns, analysis.source.hypertable.time().type_oid)?;
-        let partial_view = create_view(&format!("_partial_view_{id}"), partial)?;
+        let partial_view = create_view(&names.partial_view, partial)?;
         let from = if options.materialized_only { storage_name } else { qualified(partial_view)? };
         let user = views::user(&from, &visible_names(&columns))?;
         let user_view = query::create_relation(name, b'v', query::column_definitions(user), pg_sys::InvalidOid, std::ptr::null_mut());

@@ -8,7 +8,7 @@ mod from;
 mod hierarchy;
 pub mod options;
 mod parts;
-mod storage;
+pub mod storage;
 pub mod views;
 
 use pgrx::pg_sys;

@@ -12,15 +12,48 @@ use crate::hypertable::chunk_schema;
 use crate::hypertable::create::{self, Request};
 use crate::hypertable::interval::Given;
 use crate::hypertable::with_options::read_interval;
-use crate::pg::relation::{Relation, optional_string};
+use crate::pg::relation::{Relation, exists, optional_string};
 use crate::pg::{acl, context, ffi, function, index, node, query, table};
 
 /// How many chunks of the source one of storage is as long as.
 const CHUNKS: i64 = 10;
 
-/// The name of the storage of an id.
-pub fn name(id: i32) -> String {
-    format!("_materialized_hypertable_{id}")
+/// The name of storage without its id.
+const PREFIX: &str = "_materialized_hypertable_";
+
+/// The names of the relations of an id.
+pub struct Names {
+    /// The storage.
+    pub storage: String,
+    /// The view that is the defining query.
+    pub direct_view: String,
+    /// The view of all groups with the hidden parts.
+    pub partial_view: String,
+}
+
+impl Names {
+    /// Those of an id.
+    pub fn of(id: i32) -> Self {
+        Self { storage: format!("{PREFIX}{id}"), direct_view: format!("_direct_view_{id}"), partial_view: format!("_partial_view_{id}") }
+    }
+
+    /// Those that belong to a name of storage.
+    pub fn of_storage(name: &str) -> Option<Self> {
+        name.strip_prefix(PREFIX)?.parse().ok().map(Self::of)
+    }
+}
+
+/// An id and its names, which are free: a restore without data leaves relations that the catalog knows nothing of.
+fn free_id(owner: pg_sys::Oid) -> Result<(i32, Names)> {
+    let schema = chunk_schema::resolve(None, owner)?;
+    let oid = function::schema_oid(&schema).ok_or_else(|| Error::internal("the schema of chunks is gone"))?;
+    loop {
+        let id = table::next_id("hypertable_id_seq");
+        let names = Names::of(id);
+        if ![&names.storage, &names.direct_view, &names.partial_view].into_iter().any(|name| exists(oid, name)) {
+            return Ok((id, names));
+        }
+    }
 }
 
 /// Creates a relation of a continuous aggregate in the schema of chunks, in which its owner may not create any.
@@ -48,10 +81,10 @@ pub fn create(
     columns: &[Planned],
     options: &Options,
     tablespace: *mut std::ffi::c_char,
-) -> Result<(i32, pg_sys::Oid)> {
-    let id = table::next_id("hypertable_id_seq");
+) -> Result<(i32, Names, pg_sys::Oid)> {
     let owner = context::current_user();
     check_rights(columns, tablespace, owner)?;
+    let (id, names) = free_id(owner)?;
     let bucket = columns.iter().find(|column| column.is_bucket).ok_or_else(|| Error::internal("a continuous aggregate without bucket"))?;
     let definitions = columns.iter().map(|column| {
         // SAFETY: the node is fresh; it keeps a palloc'd copy of the name.
@@ -62,7 +95,7 @@ pub fn create(
         }
     });
     // SAFETY: definitions by type OIDs.
-    let relid = unsafe { create_internal(&name(id), b'r', definitions.collect(), owner, tablespace) }?;
+    let relid = unsafe { create_internal(&names.storage, b'r', definitions.collect(), owner, tablespace) }?;
     create::create(&Request {
         relid,
         time_column: bucket.name.clone(),
@@ -83,7 +116,7 @@ pub fn create(
             index::create(relid, &[(&column.name, false), (&bucket.name, true)]);
         }
     }
-    Ok((id, relid))
+    Ok((id, names, relid))
 }
 
 /// What PostgreSQL asks of who creates a table, and would ask of the owner of the schema, as whom it is created here.
