@@ -2,10 +2,11 @@
 
 use pgrx::pg_sys;
 
+use crate::catalog::naming;
 use crate::error::{Error, SqlState};
 use crate::hypertable::intake;
+use crate::pg::intake_am;
 use crate::pg::trigger::{Changed, NewRow};
-use crate::pg::{acl, intake_am};
 use crate::sql_function;
 
 sql_function!(
@@ -13,7 +14,7 @@ sql_function!(
     tsc_create_intake,
     |args| -> pg_sys::Oid {
         let relid = args.require(0, "hypertable")?;
-        acl::require_owner(relid)?;
+        naming::require_owner(relid)?;
         intake::ensure(relid).map(Some)
     }
 );

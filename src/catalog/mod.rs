@@ -15,4 +15,5 @@ pub mod hypertable_change;
 pub mod job;
 pub mod job_history;
 pub mod job_stat;
+pub mod naming;
 pub mod tablespace;

@@ -10,6 +10,7 @@ use super::{drop::refuse_part, row_form, window};
 use crate::catalog::chunk as chunk_catalog;
 use crate::catalog::continuous_agg;
 use crate::catalog::dimension::Dimension;
+use crate::catalog::naming;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::dimensions;
 use crate::hypertable::slice;
@@ -19,7 +20,7 @@ use crate::pg::{acl, axis, context, partition_change, spi, table};
 /// Makes a chunk a table of its own, with its rows.
 pub fn detach(relid: pg_sys::Oid) -> Result<()> {
     let located = list::require(relid)?;
-    acl::require_owner(located.hypertable.relid)?;
+    naming::require_owner(located.hypertable.relid)?;
     refuse_part(&located.chunk, "detach")?;
     row_form::require(relid, "detach")?;
     partition_change::lock(located.hypertable.relid, pg_sys::AccessExclusiveLock);
@@ -34,7 +35,7 @@ pub fn detach(relid: pg_sys::Oid) -> Result<()> {
 /// Makes a table a chunk for a range of time, which all its rows must lie in.
 pub fn attach(root: pg_sys::Oid, relid: pg_sys::Oid, slices: &JsonB) -> Result<()> {
     let hypertable = dimensions::require(root)?;
-    acl::require_owner(root)?;
+    naming::require_owner(root)?;
     acl::require_owner(relid)?;
     if list::find(relid).is_some() {
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is already a chunk", relation_name(relid))));
@@ -67,10 +68,10 @@ pub fn attach(root: pg_sys::Oid, relid: pg_sys::Oid, slices: &JsonB) -> Result<(
 /// Makes the chunks of a range by hand. Returns the first one, and whether it is new.
 pub fn create(root: pg_sys::Oid, slices: &JsonB) -> Result<(Located, bool)> {
     dimensions::require(root)?;
-    acl::require_owner(root)?;
+    naming::require_owner(root)?;
     partition_change::lock(root, pg_sys::ShareUpdateExclusiveLock);
     // The table may have changed hands while the lock was waited for.
-    acl::require_owner(root)?;
+    naming::require_owner(root)?;
     let hypertable = dimensions::require(root)?;
     let (axis, _) = slice::time_axis(&hypertable)?;
     let wanted = slice_of_json(hypertable.time(), axis, slices)?;

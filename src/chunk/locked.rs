@@ -5,8 +5,8 @@ use tsc_kernel::axis::Slice;
 
 use super::list::{self, Chunk, HashPart, Located};
 use super::row_form;
+use crate::catalog::naming;
 use crate::error::{Error, Result, SqlState};
-use crate::pg::acl;
 use crate::pg::partition_change::{check_not_in_use, lock};
 use crate::pg::relation::{Relation, relation_name};
 
@@ -43,10 +43,10 @@ impl LockedSlice {
 /// Finds a chunk that the role may change, and takes AccessExclusiveLock on its hypertable.
 pub fn lock_hypertable_of(relid: pg_sys::Oid) -> Result<Located> {
     let root = list::require(relid)?.hypertable.relid;
-    acl::require_owner(root)?;
+    naming::require_owner(root)?;
     lock(root, pg_sys::AccessExclusiveLock);
     // The table may have changed hands while the lock was waited for.
-    acl::require_owner(root)?;
+    naming::require_owner(root)?;
     let located = list::require(relid)?;
     if located.hypertable.relid == root {
         return Ok(located);

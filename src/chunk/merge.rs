@@ -10,6 +10,7 @@ use tsc_kernel::axis::Slice;
 use super::list::{self, Located};
 use super::locked::{LockedSlice, lock_hypertable_of};
 use crate::catalog::chunk as chunk_catalog;
+use crate::catalog::naming::Known;
 use crate::change::kept;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::slice;
@@ -49,11 +50,11 @@ fn slices(first: &Located, others: &[pg_sys::Oid]) -> Result<Vec<LockedSlice>> {
         let located = list::require(*relid)?;
         if located.hypertable.relid != first.hypertable.relid {
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "cannot merge chunks across different hypertables").detail(format!(
-                "Chunk \"{}\" belongs to hypertable \"{}\", and chunk \"{}\" to \"{}\".",
+                "Chunk \"{}\" belongs to {}, and chunk \"{}\" to {}.",
                 relation_name(first.chunk.relid),
-                relation_name(first.hypertable.relid),
+                Known::of(first.hypertable.relid).described(),
                 relation_name(*relid),
-                relation_name(located.hypertable.relid)
+                Known::of(located.hypertable.relid).described()
             )));
         }
         if seen.contains(relid) {

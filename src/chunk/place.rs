@@ -4,9 +4,10 @@ use pgrx::pg_sys;
 
 use super::{list, row_form};
 use crate::catalog::columnar_chunk;
+use crate::catalog::naming;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, qualified_name, quote_identifier, relation_name};
-use crate::pg::{acl, ffi, function, spi};
+use crate::pg::{ffi, function, spi};
 
 fn qualified(relid: pg_sys::Oid) -> Result<String> {
     qualified_name(relid).ok_or_else(|| Error::new(SqlState::UNDEFINED_TABLE, format!("relation {} does not exist", relid.to_u32())))
@@ -21,7 +22,7 @@ pub fn move_chunk(
     verbose: bool,
 ) -> Result<()> {
     let located = list::require(relid)?;
-    acl::require_owner(located.hypertable.relid)?;
+    naming::require_owner(located.hypertable.relid)?;
     let index_tablespace = index_tablespace.unwrap_or(tablespace);
     for name in [tablespace, index_tablespace] {
         function::tablespace_oid(name)
@@ -48,7 +49,7 @@ pub fn move_chunk(
 /// Puts a chunk's rows in the order of an index, which is remembered for the next time.
 pub fn reorder(relid: pg_sys::Oid, index: Option<pg_sys::Oid>, verbose: bool) -> Result<()> {
     let located = list::require(relid)?;
-    acl::require_owner(located.hypertable.relid)?;
+    naming::require_owner(located.hypertable.relid)?;
     row_form::require(relid, "reorder")?;
     let index = match index {
         Some(index) => chunk_index(relid, located.hypertable.relid, index)?,

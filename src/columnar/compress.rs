@@ -21,6 +21,7 @@ use super::settings::{self, Settings};
 use super::shape::Shape;
 use super::statistics;
 use crate::catalog::columnar_chunk;
+use crate::catalog::naming::{self, Known};
 use crate::chunk::list;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::ffi::raw;
@@ -28,14 +29,14 @@ use crate::pg::partition_change::{check_not_in_use, lock};
 use crate::pg::progress::{self, Command, Phase};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size;
-use crate::pg::{acl, context, ffi, live, standby, table};
+use crate::pg::{context, ffi, live, standby, table};
 
 /// `compress_chunk`: compresses a chunk, or folds in the rows that came since.
 pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -> Result<()> {
     let hypertable = list::require(relid)?.hypertable;
     if settings::are_chosen(&hypertable) {
         // Before the chunk, as whoever drops or alters the hypertable.
-        acl::require_owner(hypertable.relid)?;
+        naming::require_owner(hypertable.relid)?;
         lock(hypertable.relid, pg_sys::AccessShareLock);
     }
     let chunk = LockedChunk::lock(relid)?;
@@ -59,10 +60,10 @@ pub fn compress(relid: pg_sys::Oid, if_not_compressed: bool, recompress: bool) -
 }
 
 fn not_enabled(chunk: &LockedChunk) -> Error {
-    let name = relation_name(chunk.located.hypertable.relid);
-    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("columnstore not enabled on \"{name}\""))
+    let known = Known::of(chunk.located.hypertable.relid);
+    Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("columnstore not enabled on \"{}\"", known.name()))
         .detail("It is not possible to convert chunks to columnstore on a hypertable that does not have columnstore enabled.")
-        .hint("Enable columnstore using ALTER TABLE with the timescaledb.columnstore option.")
+        .hint(format!("Enable it with {} SET (timescaledb.columnstore).", known.alter()))
 }
 
 /// True if a heap has no row that anybody could see.

@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 use super::layout::{self, Layout};
 use super::reader::BatchReader;
 use crate::catalog::columnar_chunk;
+use crate::catalog::naming;
 use crate::chunk::list::{self, Located};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::ffi::raw;
@@ -14,7 +15,7 @@ use crate::pg::guard::on_error;
 use crate::pg::live::{self, Found};
 use crate::pg::partition_change::{self, check_not_in_use, lock};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, ffi, table};
+use crate::pg::{ffi, table};
 
 /// A chunk that nobody else can change: ExclusiveLock is held on it to the end of the transaction. Readers go on.
 pub struct LockedChunk {
@@ -30,11 +31,11 @@ impl LockedChunk {
     /// Finds a chunk that the role may change, and locks it.
     pub fn lock(relid: pg_sys::Oid) -> Result<Self> {
         let root = list::require(relid)?.hypertable.relid;
-        acl::require_owner(root)?;
+        naming::require_owner(root)?;
         lock(relid, pg_sys::ExclusiveLock);
         // The chunk may have been dropped and the table may have changed hands while the lock was waited for.
         let located = list::require(relid)?;
-        acl::require_owner(located.hypertable.relid)?;
+        naming::require_owner(located.hypertable.relid)?;
         let relation = Relation::open(relid, pg_sys::NoLock);
         if relation.class().relam != pg_sys::HEAP_TABLE_AM_OID {
             return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("chunk \"{}\" is not stored in a heap", relation.name())));

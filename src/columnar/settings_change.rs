@@ -11,6 +11,7 @@ use super::{defaults, settings_check};
 use crate::catalog::columnar_chunk::{self, ColumnarChunk};
 use crate::catalog::columnstore::{self, Columnstore};
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::naming::Known;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options::{Change, ColumnstoreOptions, read_interval};
 use crate::hypertable::{dimensions, interval};
@@ -43,7 +44,7 @@ pub fn alter(relid: pg_sys::Oid, options: &ColumnstoreOptions) -> Result<()> {
         if !options.sets() {
             return Ok(());
         }
-        Error::new(SqlState("00000"), format!("enabling columnstore on hypertable \"{}\"", relation_name(relid)))
+        Error::new(SqlState("00000"), format!("enabling columnstore on {}", Known::of(relid).described()))
             .detail("The options are settings of the columnstore, which was off.")
             .report(PgLogLevel::NOTICE);
     }
@@ -83,10 +84,10 @@ fn disable(hypertable: &Hypertable, options: &ColumnstoreOptions, is_enabled: bo
         return Ok(());
     }
     if has_compressed_chunks(hypertable.id) {
-        let name = relation_name(hypertable.relid);
+        let known = Known::of(hypertable.relid);
         return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot disable columnstore on hypertable with columnstore chunks")
-            .detail(format!("Chunks of hypertable \"{name}\" are compressed."))
-            .hint(format!("Decompress them first: SELECT decompress_chunk(c) FROM show_chunks('{name}') c;")));
+            .detail(format!("Chunks of {} are compressed.", known.described()))
+            .hint(format!("Decompress them first: SELECT decompress_chunk(c) FROM show_chunks({}) c;", known.literal())));
     }
     columnstore::delete(hypertable.id);
     crate::pg::table::command_counter_increment();
@@ -242,7 +243,6 @@ fn check_keys(chunk: &ColumnarChunk, name: &str) -> Result<()> {
 /// Refuses to drop a column that settings name or that the batches of a chunk are sorted by.
 pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
     if let Some(settings) = columnstore::find(hypertable.id) {
-        let root = relation_name(hypertable.relid);
         let option = if settings.segmentby.iter().flatten().any(|column| column == name) {
             "segmentby"
         } else if settings.orderby.iter().flatten().any(|column| column.name == name) {
@@ -256,7 +256,7 @@ pub fn check_drop_column(hypertable: &Hypertable, name: &str) -> Result<()> {
             return Err(used(
                 name,
                 format!("The option timescaledb.{option} names it."),
-                format!("Set the option anew, or ALTER TABLE {root} RESET (timescaledb.{option})."),
+                format!("Set the option anew, or {} RESET (timescaledb.{option}).", Known::of(hypertable.relid).alter()),
             ));
         }
     }

@@ -5,6 +5,7 @@ use pgrx::{PgLogLevel, pg_sys};
 use super::settings_text::{self, SparseIndex, SparseKind};
 use super::{image, layout, order};
 use crate::catalog::columnstore::Columnstore;
+use crate::catalog::naming::Known;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, name_string, type_name};
 use crate::pg::{index, spi, typecache};
@@ -78,7 +79,7 @@ pub fn check(root: &Relation, settings: &Columnstore) -> Result<()> {
 fn require<'a>(root: &'a Relation, name: &str, option: &str) -> Result<&'a pg_sys::FormData_pg_attribute> {
     root.attribute(name).ok_or_else(|| {
         Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
-            .hint(format!("The option timescaledb.{option} must name columns of \"{}\".", root.name()))
+            .hint(format!("The option timescaledb.{option} must name columns of {}.", Known::of(root.oid()).described()))
     })
 }
 

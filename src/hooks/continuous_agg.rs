@@ -1,7 +1,6 @@
 //! Statements on continuous aggregates: their view is one of PostgreSQL's plain views, which clients call a materialized view.
 
 use pgrx::pg_sys::{self, AlterTableType as Kind, ObjectType as Object};
-use tsc_kernel::ranges::Range;
 
 use super::batches::is_about_storage;
 use super::ddl::{follow_command, range_var, resolve};
@@ -11,6 +10,7 @@ use crate::cagg::definition::create::{self, Outcome};
 use crate::cagg::definition::options::{Asked, Options};
 use crate::cagg::refresh;
 use crate::catalog::continuous_agg::ContinuousAgg;
+use crate::catalog::naming::{self, Known};
 use crate::columnar::ddl::extension;
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::with_options;
@@ -47,10 +47,7 @@ pub unsafe fn create(statement: *mut pg_sys::CreateTableAsStmt, is_complete: boo
         if let Outcome::Created(agg) = outcome
             && !(*(*statement).into).skipData
         {
-            // Outside of a transaction block what was created is committed first, so that writers of the source go on meanwhile.
-            let atomic = ffi::IsInTransactionBlock(is_top_level);
-            let options = refresh::window::Options { quiet: true, ..Default::default() };
-            refresh::run(agg.id, Range::ALL, &options, atomic)?;
+            refresh::fill(&agg, ffi::IsInTransactionBlock(is_top_level))?;
         }
         Ok(true)
     }
@@ -115,7 +112,7 @@ pub unsafe fn drop(statement: *mut pg_sys::DropStmt, is_complete: bool) -> Resul
         for agg in &aggs {
             let schema = ffi::get_rel_namespace(agg.user_view);
             if !ffi::pg_namespace_ownercheck(schema, crate::pg::context::current_user()) {
-                acl::require_owner(agg.user_view)?;
+                naming::require_owner(agg.user_view)?;
             }
         }
         event_trigger::heard(std::ptr::from_mut(statement).cast(), is_complete, || {
@@ -149,12 +146,12 @@ pub unsafe fn adapt(statement: *mut pg_sys::Node) -> Result<()> {
             }
             pg_sys::NodeTag::T_RefreshMatViewStmt => {
                 if let Some((agg, _)) = part((*statement.cast::<pg_sys::RefreshMatViewStmt>()).relation) {
-                    let name = relation_name(agg.user_view);
-                    return Err(Error::new(
-                        SqlState::FEATURE_NOT_SUPPORTED,
-                        format!("cannot refresh continuous aggregate \"{name}\" as a whole"),
-                    )
-                    .hint(format!("Use CALL refresh_continuous_aggregate('{name}', NULL, NULL) to compute what has changed.")));
+                    let known = Known::of(agg.user_view);
+                    return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot refresh {} as a whole", known.described()))
+                        .hint(format!(
+                            "Use CALL refresh_continuous_aggregate({}, NULL, NULL) to compute what has changed.",
+                            known.literal()
+                        )));
                 }
             }
             pg_sys::NodeTag::T_ViewStmt => {
@@ -229,7 +226,7 @@ pub unsafe fn create_index(statement: *mut pg_sys::IndexStmt) -> Result<()> {
         if relid == agg.user_view
             && let Some(storage) = range_var(agg.storage)
         {
-            acl::require_owner(relid)?;
+            naming::require_owner(relid)?;
             (*statement).relation = storage;
         }
         Ok(())
@@ -309,7 +306,7 @@ pub unsafe fn alter(statement: *mut pg_sys::AlterTableStmt) -> Result<Rest> {
             return if all_allowed { Ok(Rest::Statement) } else { Err(ddl::refuse_part(&agg, relid, "alter")) };
         }
         ffi::PreventCommandIfReadOnly(c"ALTER MATERIALIZED VIEW".as_ptr());
-        acl::require_owner(relid)?;
+        naming::require_owner(relid)?;
         if commands.iter().any(|command| (**command).subtype == Kind::AT_ChangeOwner) {
             if commands.len() > 1 {
                 return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, "OWNER TO can't be combined with other commands")

@@ -6,6 +6,7 @@ use crate::cagg::ddl::refuse_part_of_storage;
 use crate::cagg::requirements::{self, Change};
 use crate::catalog::cache;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::catalog::naming;
 use crate::change::place;
 use crate::chunk::row_form;
 use crate::columnar::settings_change;
@@ -379,7 +380,7 @@ unsafe fn set_options(relid: pg_sys::Oid, command: *mut pg_sys::AlterTableCmd) -
         ffi::PreventCommandIfReadOnly(c"ALTER TABLE".as_ptr());
         let reset = (*command).subtype == Kind::AT_ResetRelOptions;
         let (ours, rest) = with_options::split((*command).def.cast());
-        crate::pg::acl::require_owner(relid)?;
+        naming::require_owner(relid)?;
         settings_change::alter(relid, &with_options::alter(relid, &ours, reset)?)?;
         policy::follow_columnstore(relid)?;
         if rest.is_null() { Ok(()) } else { ddl::set_storage_options(&*dimensions::require(relid)?, rest, reset) }

@@ -4,9 +4,10 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::create::register_partitions;
 use crate::catalog::hypertable::{self as hypertable_catalog, Hypertable};
+use crate::catalog::naming::{self, Known};
 use crate::catalog::{chunk as chunk_catalog, columnar_chunk, dimension};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::{Relation, relation_name};
+use crate::pg::relation::Relation;
 use crate::pg::{acl, alter, ffi, list, partition, table};
 
 /// The tables below a hypertable, divided slices included, parents first, locked.
@@ -96,7 +97,7 @@ pub fn check_column_change(hypertable: &Hypertable, column: &str, what: &str) ->
     }
     Err(Error::new(
         SqlState::OPERATION_NOT_SUPPORTED,
-        format!("cannot {what} column \"{column}\" of hypertable \"{}\"", relation_name(hypertable.relid)),
+        format!("cannot {what} column \"{column}\" of {}", Known::of(hypertable.relid).described()),
     )
     .detail("The column is a dimension: the hypertable is partitioned by it."))
 }
@@ -128,7 +129,7 @@ pub fn rename_column(hypertable: &Hypertable, from: &str, to: &str) {
 /// # Safety
 /// `options` is a list of DefElem nodes.
 pub unsafe fn set_storage_options(hypertable: &Hypertable, options: *mut pg_sys::List, reset: bool) -> Result<()> {
-    acl::require_owner(hypertable.relid)?;
+    naming::require_owner(hypertable.relid)?;
     super::slice::lock(hypertable.relid);
     let (toast, main): (Vec<String>, Vec<String>) =
         hypertable.chunk_options.iter().cloned().partition(|option| option.starts_with("toast."));

@@ -8,6 +8,7 @@ use super::partitioning;
 use crate::catalog::cache;
 use crate::catalog::dimension::{self, Dimension, Division, NewDimension};
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::naming::{self, Known};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name, type_name};
 use crate::pg::{acl, ffi, function, guard, syscache};
@@ -26,10 +27,10 @@ pub fn require(relid: pg_sys::Oid) -> Result<std::rc::Rc<Hypertable>> {
 /// The hypertable of a relation that the current role owns, locked against other changes of it.
 pub fn require_owned(relid: pg_sys::Oid) -> Result<std::rc::Rc<Hypertable>> {
     require(relid)?;
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     super::slice::lock(relid);
     // The table may have changed hands while the lock was waited for.
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     require(relid)
 }
 
@@ -91,10 +92,10 @@ pub enum NewRequest {
 /// Adds a dimension. Returns its id, and whether it was added rather than there already.
 pub fn add(relid: pg_sys::Oid, request: &NewRequest, if_not_exists: bool) -> Result<(i32, bool)> {
     require(relid)?;
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     let relation = Relation::open(relid, pg_sys::AccessExclusiveLock);
     // The table may have changed hands while the lock was waited for.
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     let hypertable = require(relid)?;
     let column = match request {
         NewRequest::Hash(hash) => &hash.column,
@@ -123,7 +124,7 @@ pub fn add(relid: pg_sys::Oid, request: &NewRequest, if_not_exists: bool) -> Res
 /// The dimension that a function means: by name, or the only one of its kind.
 fn select<'a>(hypertable: &'a Hypertable, name: Option<&str>, range: bool) -> Result<&'a Dimension> {
     let fits = |dimension: &&Dimension| matches!(dimension.division, Division::Range { .. }) == range;
-    let table = relation_name(hypertable.relid);
+    let known = Known::of(hypertable.relid).described();
     let missing =
         |what: String| Error::new(SqlState::DIMENSION_NOT_EXIST, what).hint("timescaledb_information.dimensions lists the dimensions.");
     match name {
@@ -131,18 +132,18 @@ fn select<'a>(hypertable: &'a Hypertable, name: Option<&str>, range: bool) -> Re
             .dimensions
             .iter()
             .find(|dimension| dimension.column == name)
-            .ok_or_else(|| missing(format!("hypertable \"{table}\" does not have a dimension \"{name}\"")))
+            .ok_or_else(|| missing(format!("{known} does not have a dimension \"{name}\"")))
             .and_then(|dimension| {
                 Some(dimension).filter(fits).ok_or_else(|| {
                     let kind = if range { "an interval" } else { "a number of partitions" };
-                    missing(format!("dimension \"{name}\" of hypertable \"{table}\" does not have {kind}"))
+                    missing(format!("dimension \"{name}\" of {known} does not have {kind}"))
                 })
             }),
         None => {
             let mut matching = hypertable.dimensions.iter().filter(fits);
-            let first = matching.next().ok_or_else(|| missing(format!("hypertable \"{table}\" has no hash dimension")))?;
+            let first = matching.next().ok_or_else(|| missing(format!("{known} has no hash dimension")))?;
             if matching.next().is_some() {
-                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("hypertable \"{table}\" has multiple space dimensions"))
+                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("{known} has multiple space dimensions"))
                     .hint("Name the dimension with dimension_name."));
             }
             Ok(first)
@@ -186,7 +187,7 @@ pub fn set_integer_now(relid: pg_sys::Oid, function_oid: pg_sys::Oid, replace: b
     if time.integer_now_func.is_some() && !replace {
         return Err(Error::new(
             SqlState::DUPLICATE_OBJECT,
-            format!("custom time function already set for hypertable \"{}\"", relation_name(relid)),
+            format!("custom time function already set for {}", Known::of(relid).described()),
         )
         .hint("Pass replace_if_exists => true to replace it."));
     }

@@ -3,9 +3,9 @@
 use pgrx::pg_sys;
 
 use super::dimensions;
+use crate::catalog::naming::Known;
 use crate::catalog::{hypertable as hypertable_catalog, tablespace};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::relation_name;
 use crate::pg::{acl, function, guard, syscache};
 
 /// The tablespaces of a hypertable in the order of attachment.
@@ -28,7 +28,7 @@ pub fn attach(relid: pg_sys::Oid, name: &str, if_not_attached: bool) -> Result<(
         acl::require_create_in_tablespace(oid, name, owner_of(relid))?;
     }
     if tablespace::of_hypertable(hypertable.id).iter().any(|attached| attached == name) {
-        let message = format!("tablespace \"{name}\" is already attached to hypertable \"{}\"", relation_name(relid));
+        let message = format!("tablespace \"{name}\" is already attached to {}", Known::of(relid).described());
         if !if_not_attached {
             return Err(Error::new(SqlState::TABLESPACE_ALREADY_ATTACHED, message).hint("Pass if_not_attached => true to skip it."));
         }
@@ -51,11 +51,10 @@ pub fn detach(relid: pg_sys::Oid, name: &str, if_attached: bool) -> Result<i32> 
     if tablespace::delete(hypertable.id, Some(name)) > 0 {
         return Ok(1);
     }
-    let table = relation_name(relid);
     if function::tablespace_oid(name).is_none() {
         return Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("tablespace \"{name}\" does not exist")));
     }
-    let message = format!("tablespace \"{name}\" is not attached to hypertable \"{table}\"");
+    let message = format!("tablespace \"{name}\" is not attached to {}", Known::of(relid).described());
     if !if_attached {
         return Err(Error::new(SqlState::TABLESPACE_NOT_ATTACHED, message).hint("Pass if_attached => true to skip it."));
     }

@@ -90,6 +90,19 @@ pub fn on_error<T>(f: impl FnOnce() -> T, cleanup: impl FnOnce()) -> T {
     }
 }
 
+/// Runs `f` and, if it fails in whatever way, sends a message below ERROR before the error goes on.
+pub fn remark_on_error<T>(level: PgLogLevel, remark: Error, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    if !matches!(outcome, Ok(Ok(_))) {
+        // SAFETY: what the closure holds is dropped before PostgreSQL may see that it is to end, and jump.
+        unsafe { guard(|| remark.report(level)) };
+    }
+    match outcome {
+        Ok(result) => result,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
 /// An error that was caught, in words that outlive the transaction that it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caught {

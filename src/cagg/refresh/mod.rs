@@ -1,10 +1,11 @@
 //! Refreshing continuous aggregates: [`README.md`](README.md) states the protocol.
 
-use pgrx::pg_sys;
+use pgrx::{PgLogLevel, pg_sys};
 use tsc_kernel::ranges::Range;
 
 use super::definition;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
+use crate::catalog::naming::{self, Known};
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::interval::Given;
 use crate::pg::relation::{Relation, relation_name};
@@ -36,12 +37,7 @@ pub fn require(view: pg_sys::Oid) -> Result<ContinuousAgg> {
 
 /// Only the owner of a continuous aggregate goes on.
 pub fn require_owner(agg: &ContinuousAgg) -> Result<()> {
-    // SAFETY: catalog look-ups.
-    if unsafe { ffi::pg_class_ownercheck(agg.user_view, context::current_user()) } {
-        return Ok(());
-    }
-    Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of continuous aggregate \"{}\"", relation_name(agg.user_view)))
-        .hint("Only the owner of the view, a member of the owning role or a superuser can do this."))
+    naming::require_owner(agg.user_view)
 }
 
 /// Sees to it that a continuous aggregate is there, is the current role's, and stays until the transaction ends.
@@ -74,20 +70,46 @@ pub fn run_while(id: i32, window: Range, options: &Options, atomic: bool, goes_o
     }
     let batches = Transactions::with(|transactions| {
         transactions.commit();
-        let batches = transactions.with_snapshot(|| claimed(id, window, options))?;
-        transactions.commit();
-        for range in &batches {
-            if !transactions.with_snapshot(goes_on) {
-                transactions.commit();
-                break;
-            }
-            transactions.with_snapshot(|| batch::run(&lock(id)?, *range, true))?;
-            transactions.commit();
-        }
-        Ok(batches)
+        run_apart(transactions, id, window, options, goes_on)
     })?;
     note_nothing_to_do(id, &batches, options);
     Ok(())
+}
+
+/// Computes all of a continuous aggregate that the running statement has created. Unless `atomic`, that is committed first, so that
+/// writers of the source go on meanwhile; it then stays whatever becomes of the rest, which nobody expects of a statement that fails.
+pub fn fill(agg: &ContinuousAgg, atomic: bool) -> Result<()> {
+    let options = Options { quiet: true, ..Default::default() };
+    if atomic {
+        return run_in_transaction(agg.id, Range::ALL, &options);
+    }
+    // An error leaves no transaction in which names could be looked up.
+    let known = Known::of(agg.user_view);
+    let remark = Error::new(SqlState("01000"), format!("{} was created, but not all of it was computed", known.described())).hint(format!(
+        "CALL refresh_continuous_aggregate({}, NULL, NULL) goes on; DROP MATERIALIZED VIEW {} removes it.",
+        known.literal(),
+        known.qualified()
+    ));
+    Transactions::with(|transactions| {
+        transactions.commit();
+        guard::remark_on_error(PgLogLevel::WARNING, remark, || run_apart(transactions, agg.id, Range::ALL, &options, &|| true))
+    })?;
+    Ok(())
+}
+
+/// Refreshes in transactions of its own, the first of which has just begun. Returns the batches.
+fn run_apart(transactions: &Transactions, id: i32, window: Range, options: &Options, goes_on: &dyn Fn() -> bool) -> Result<Vec<Range>> {
+    let batches = transactions.with_snapshot(|| claimed(id, window, options))?;
+    transactions.commit();
+    for range in &batches {
+        if !transactions.with_snapshot(goes_on) {
+            transactions.commit();
+            break;
+        }
+        transactions.with_snapshot(|| batch::run(&lock(id)?, *range, true))?;
+        transactions.commit();
+    }
+    Ok(batches)
 }
 
 fn run_in_transaction(id: i32, window: Range, options: &Options) -> Result<()> {

@@ -9,11 +9,12 @@ use tsc_kernel::span::{MICROS_PER_DAY, Span};
 
 use crate::catalog::dimension::Dimension;
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::naming::Known;
 use crate::catalog::{cache, continuous_agg};
 use crate::chunk::window;
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::schedule;
-use crate::pg::relation::{relation_name, type_name};
+use crate::pg::relation::type_name;
 use crate::pg::{call, datetime, function};
 
 /// An age.
@@ -153,15 +154,15 @@ fn integer_now(hypertable: &Hypertable) -> Result<i64> {
         return integer_now(&below);
     }
     let time = hypertable.time();
-    let table = relation_name(hypertable.relid);
+    let known = Known::of(hypertable.relid);
     let name = time.integer_now_func.as_ref().ok_or_else(|| {
-        Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("integer_now function not set on hypertable \"{table}\""))
+        Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("integer_now function not set on {}", known.described()))
             .detail(format!("Nothing says what the time is now by column \"{}\".", time.column))
-            .hint(format!("Name a function: SELECT set_integer_now_func('{table}', '...')."))
+            .hint(format!("Name a function: SELECT set_integer_now_func({}, '...').", known.literal()))
     })?;
     let oid = function::find(name, &[]).ok_or_else(|| {
         Error::new(SqlState::UNDEFINED_FUNCTION, format!("integer_now function {}.{} does not exist", name.0, name.1))
-            .hint(format!("Name another one: SELECT set_integer_now_func('{table}', '...', replace_if_exists => true)."))
+            .hint(format!("Name another one: SELECT set_integer_now_func({}, '...', replace_if_exists => true).", known.literal()))
     })?;
     // As the table's owner, who chose it.
     let owner = crate::pg::relation::Relation::open(hypertable.relid, pg_sys::AccessShareLock).class().relowner;

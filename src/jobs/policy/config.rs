@@ -10,10 +10,11 @@ use super::age::{Age, read_span};
 use super::by_value::ByValue;
 use super::refresh;
 use crate::catalog::hypertable::{self, Hypertable};
+use crate::catalog::naming::{self, Known};
 use crate::catalog::{cache, columnstore};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, ffi, size};
+use crate::pg::relation::Relation;
+use crate::pg::{ffi, size};
 
 /// What a policy does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,7 @@ impl Config {
     /// Reads the config of a job of a kind, and checks it against the hypertable, which the current role must own.
     pub fn read(kind: Kind, config: &Map<String, Value>) -> Result<Self> {
         let hypertable = if kind == Kind::Refresh { refresh::storage_of(config) } else { read_hypertable(config) }?;
-        acl::require_owner(hypertable.relid)?;
+        naming::require_owner(hypertable.relid)?;
         let work = match kind {
             Kind::Compression => read_compression(&hypertable, config)?,
             Kind::Retention => read_retention(&hypertable, config)?,
@@ -195,9 +196,10 @@ fn read_compression(hypertable: &Hypertable, config: &Map<String, Value>) -> Res
             .hint("Give the age from which chunks are moved to the columnstore."));
     }
     if columnstore::find(hypertable.id).is_none() {
-        let name = relation_name(hypertable.relid);
-        return Err(Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("columnstore not enabled on hypertable \"{name}\""))
-            .hint(format!("Enable it before adding a columnstore policy: ALTER TABLE {name} SET (timescaledb.enable_columnstore).")));
+        let known = Known::of(hypertable.relid);
+        let message = format!("columnstore not enabled on {}", known.described());
+        return Err(Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, message)
+            .hint(format!("Enable it before adding a columnstore policy: {} SET (timescaledb.enable_columnstore).", known.alter())));
     }
     let most = match get(config, "maxchunks_to_compress").map(Value::as_i64) {
         None | Some(Some(0)) => None,
@@ -247,7 +249,7 @@ fn read_reorder(hypertable: &Hypertable, config: &Map<String, Value>) -> Result<
     }
     if !Relation::open(hypertable.relid, pg_sys::AccessShareLock).index_oids().contains(&index) {
         return Err(invalid("invalid reorder index")
-            .detail(format!("\"{name}\" is not an index of hypertable \"{}\".", relation_name(hypertable.relid)))
+            .detail(format!("\"{name}\" is not an index of {}.", Known::of(hypertable.relid).described()))
             .hint("Name an index of the hypertable."));
     }
     Ok(Work::Reorder { index })

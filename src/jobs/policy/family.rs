@@ -4,8 +4,9 @@ use pgrx::pg_sys;
 use serde_json::{Map, Value, json};
 
 use super::config::{self, Config, Kind};
-use super::{When, add, age, find, find_all, missing, refresh, remove, require, shown_name};
+use super::{When, add, age, find, find_all, missing, refresh, remove, require};
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::naming::Known;
 use crate::catalog::{continuous_agg, job};
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::interval::Given;
@@ -130,7 +131,7 @@ pub fn remove_all_policies(relid: pg_sys::Oid, if_exists: bool) -> Result<bool> 
     let hypertable = require(relid)?;
     let policies: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| find(hypertable.id, *kind).is_some()).collect();
     if policies.is_empty() {
-        let message = format!("no policies found for hypertable \"{}\"", shown_name(relid));
+        let message = format!("no policies found for hypertable \"{}\"", Known::of(relid).name());
         if !if_exists {
             return Err(Error::new(SqlState::UNDEFINED_OBJECT, message).hint("Set option \"if_exists\" to true to avoid error."));
         }

@@ -9,12 +9,13 @@ use tsc_kernel::span::Span;
 
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::job::{self, Job};
-use crate::catalog::{cache, columnstore, continuous_agg};
+use crate::catalog::naming::{self, Known};
+use crate::catalog::{cache, columnstore};
 use crate::chunk::list;
 use crate::error::{Error, Result, SqlState};
 use crate::jobs::define::{self, NewJob};
 use crate::pg::relation::{Relation, relation_name};
-use crate::pg::{acl, datetime, guard, json, role, table};
+use crate::pg::{datetime, guard, json, role, table};
 
 pub mod age;
 mod by_value;
@@ -45,7 +46,7 @@ pub struct When {
 /// ends; nobody else adds or removes policies of it meanwhile.
 pub fn require(relid: pg_sys::Oid) -> Result<Rc<Hypertable>> {
     cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     let name = relation_name(relid);
     if Relation::try_open(relid, pg_sys::AccessShareLock).is_none() {
         return Err(Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
@@ -53,7 +54,7 @@ pub fn require(relid: pg_sys::Oid) -> Result<Rc<Hypertable>> {
     }
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
     // The table may have changed hands while the lock was waited for.
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     if let Some(policies) = table::oid("hypertable") {
         table::lock_row(policies, hypertable.id);
     }
@@ -68,11 +69,6 @@ pub fn find(hypertable_id: i32, kind: Kind) -> Option<Job> {
 /// The policies of a hypertable of one kind, of which only that of refreshing has several.
 fn find_all(hypertable_id: i32, kind: Kind) -> Vec<Job> {
     job::of_hypertable(hypertable_id).into_iter().filter(|job| kind_of(job) == Some(kind)).collect()
-}
-
-/// What users call a hypertable: the storage of a continuous aggregate by the name of its view.
-pub fn shown_name(relid: pg_sys::Oid) -> String {
-    relation_name(continuous_agg::of_storage(relid).map_or(relid, |agg| agg.user_view))
 }
 
 /// What a job that is a policy does.
@@ -130,7 +126,7 @@ fn defaults(hypertable: &Hypertable, config: &Config, kind: Kind) -> (&'static s
 }
 
 fn exists(hypertable: &Hypertable, kind: Kind) -> Error {
-    let table = shown_name(hypertable.relid);
+    let table = Known::of(hypertable.relid).name();
     Error::new(
         SqlState::DUPLICATE_OBJECT,
         format!("{} policy already exists for hypertable or continuous aggregate \"{table}\"", kind.noun()),
@@ -140,7 +136,7 @@ fn exists(hypertable: &Hypertable, kind: Kind) -> Error {
 }
 
 fn note_existing(hypertable: &Hypertable, kind: Kind, existing: &Job, config: &Map<String, Value>) -> Result<i32> {
-    let table = shown_name(hypertable.relid);
+    let table = Known::of(hypertable.relid).name();
     // What was said is compared, not how.
     let was = config::parse(existing.config.as_deref())?;
     let same = Config::read(kind, &was).ok().zip(Config::read(kind, config).ok()).is_some_and(|(was, new)| was.work == new.work);
@@ -215,7 +211,7 @@ pub fn remove(relid: pg_sys::Oid, kind: Kind, if_exists: bool) -> Result<bool> {
 /// There is no policy of a kind: an error, or a notice.
 fn missing(relid: pg_sys::Oid, kind: Kind, if_exists: bool) -> Result<()> {
     let of = if kind == Kind::Refresh { "" } else { "hypertable " };
-    let message = format!("{} policy not found for {of}\"{}\"", kind.noun(), shown_name(relid));
+    let message = format!("{} policy not found for {of}\"{}\"", kind.noun(), Known::of(relid).name());
     if if_exists {
         guard::notice(format!("{message}, skipping"));
         return Ok(());
@@ -289,7 +285,7 @@ pub fn follow_columnstore(relid: pg_sys::Oid) -> Result<()> {
         return Ok(());
     }
     remove(relid, Kind::Compression, true)?;
-    guard::notice(format!("removed the columnstore policy of hypertable \"{}\"", relation_name(relid)));
+    guard::notice(format!("removed the columnstore policy of {}", Known::of(relid).described()));
     Ok(())
 }
 
@@ -312,7 +308,7 @@ pub fn follow_owner(relid: pg_sys::Oid) {
     moved.into_iter().chain([owner]).for_each(job::need_owner);
     crate::jobs::wake::at_commit();
     if role::can_login(owner) != Some(true) {
-        Error::new(SqlState("01000"), format!("the policies of hypertable \"{}\" will not run", relation_name(relid)))
+        Error::new(SqlState("01000"), format!("the policies of {} will not run", Known::of(relid).described()))
             .detail(format!("Their owner is now role \"{}\", which has no LOGIN attribute.", role::name(owner)))
             .hint("Give it to the role, or the table to another one.")
             .report(PgLogLevel::WARNING);
@@ -345,7 +341,7 @@ pub fn check_altered(job: &Job) -> Result<()> {
     let new = Config::read(kind, &config::parse(job.config.as_deref())?)?;
     if job.hypertable_id.is_some_and(|id| id != new.hypertable.id) {
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a policy cannot be given to another hypertable")
-            .detail(format!("The config of job {} names hypertable \"{}\".", job.id, relation_name(new.hypertable.relid)))
+            .detail(format!("The config of job {} names {}.", job.id, Known::of(new.hypertable.relid).described()))
             .hint("Leave hypertable_id in the config as it is, and add a policy to the other hypertable."));
     }
     if let config::Work::Refresh(plan) = &new.work {

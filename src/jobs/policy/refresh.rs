@@ -11,12 +11,13 @@ use tsc_kernel::span::{MICROS_PER_DAY, Span};
 
 use super::age::{self, Age};
 use super::config::{self, Kind};
-use super::{SCHEMA, When, find_all, require, run, shown_name};
+use super::{SCHEMA, When, find_all, require, run};
 use crate::cagg::refresh::{self, window};
 use crate::cagg::valid;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::job::Job;
+use crate::catalog::naming::Known;
 use crate::catalog::{cache, hypertable};
 use crate::error::{Error, Result, SqlState};
 use crate::hypertable::interval::Given;
@@ -196,7 +197,7 @@ fn others(storage: &Hypertable, but: Option<i32>) -> Vec<(Job, Plan)> {
 pub fn check_others(storage: &Hypertable, plan: &Plan, but: Option<i32>) -> Result<()> {
     for (job, other) in others(storage, but) {
         if plan.overlaps(&other)? {
-            let name = shown_name(storage.relid);
+            let name = Known::of(storage.relid).name();
             return Err(Error::new(SqlState::DUPLICATE_OBJECT, format!("continuous aggregate policy already exists for \"{name}\""))
                 .detail(format!("The window of the policy with job id {} overlaps with this one.", job.id))
                 .hint("Choose offsets for which they don't, or remove the other policy."));
@@ -241,7 +242,7 @@ fn overlapping(storage: &Hypertable, plan: &Plan) -> Result<Option<Plan>> {
 }
 
 fn note_existing(storage: &Hypertable, plan: &Plan, existing: &Plan) {
-    let name = shown_name(storage.relid);
+    let name = Known::of(storage.relid).name();
     if plan == existing {
         guard::notice(format!("continuous aggregate policy already exists for \"{name}\", skipping"));
         return;
@@ -276,7 +277,7 @@ pub fn run_policy(job_id: Option<i32>, config: &str, atomic: bool) -> Result<()>
     let watched = job_id.and_then(|id| Some(run::Watched { id, was_scheduled: run::is_scheduled(Kind::Refresh, id)?, config }));
     let window = plan.window()?;
     if shrink(&valid::bucket_of(&plan.agg)?, window).is_none() {
-        guard::notice(format!("no whole bucket of continuous aggregate \"{}\" lies between the offsets", shown_name(storage.relid)));
+        guard::notice(format!("no whole bucket of continuous aggregate \"{}\" lies between the offsets", Known::of(storage.relid).name()));
         return Ok(());
     }
     refresh::run_while(plan.agg.id, window, &plan.options, false, &|| watched.is_none_or(run::Watched::is_as_it_was))

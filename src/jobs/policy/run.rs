@@ -8,6 +8,7 @@ use pgrx::{PgLogLevel, pg_sys};
 use super::by_value::{ByValue, Verdict};
 use super::config::{self, Config, Due, Kind, Work};
 use crate::catalog::hypertable::Hypertable;
+use crate::catalog::naming::Known;
 use crate::catalog::{columnar_chunk, columnstore, job};
 use crate::chunk::list::{self, Chunk};
 use crate::chunk::window::{Asked, Window};
@@ -296,7 +297,7 @@ fn drop_step(
     if !names.is_empty() {
         Error::new(
             SqlState("00000"),
-            format!("applying retention policy to hypertable \"{}\": dropping {}", relation_name(relid), names.join(", ")),
+            format!("applying retention policy to {}: dropping {}", Known::of(relid).described(), names.join(", ")),
         )
         .report(PgLogLevel::LOG);
     }
