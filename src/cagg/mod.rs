@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod conditions;
 pub mod ddl;
 pub mod definition;
+mod grid;
 pub mod guard;
 pub mod parts;
 pub mod refresh;
