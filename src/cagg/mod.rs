@@ -7,6 +7,7 @@ pub mod conditions;
 pub mod ddl;
 pub mod definition;
 mod grid;
+pub mod growing;
 pub mod guard;
 pub mod parts;
 pub mod refresh;
