@@ -3,6 +3,7 @@
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::cagg::ddl::storage_of;
+use crate::cagg::growing::Growing;
 use crate::chunk::drop;
 use crate::chunk::list;
 use crate::chunk::window::Asked;
@@ -54,7 +55,10 @@ sql_function!(
             created_before: any_arg(args, 4),
             created_after: any_arg(args, 5),
         };
-        let names = drop::drop_chunks(hypertable_arg(args)?, asked, args.get_or(3, false))?;
+        let hypertable = hypertable_arg(args)?;
+        let growing = Growing::of(hypertable);
+        let names = drop::drop_chunks(hypertable, asked, args.get_or(3, false))?;
+        growing.warn();
         let mut rows = ResultSet::new(args);
         for name in names {
             rows.push(&[name.into_datum()]);

@@ -6,6 +6,8 @@ pub mod bucket;
 pub mod conditions;
 pub mod ddl;
 pub mod definition;
+mod grid;
+pub mod growing;
 pub mod guard;
 pub mod parts;
 pub mod refresh;

@@ -14,7 +14,7 @@ use tsc_kernel::ranges::{Range, Ranges};
 
 use super::bucket::{Bucket, Width};
 use super::conditions::Asked;
-use super::definition::{self, storage::Names};
+use super::definition::{self, Names};
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
 use crate::catalog::{continuous_agg_range, hypertable_change};
 use crate::change;

@@ -1,7 +1,9 @@
 //! Which buckets may be made of which: those of a continuous aggregate that is defined over another one.
 
 use crate::cagg::bucket::{Bucket, Width};
+use crate::cagg::grid::{Grid, day};
 use crate::error::{Error, Result, SqlState};
+use crate::pg::zone_offsets;
 
 fn refuse(message: &'static str, detail: String) -> Error {
     Error::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail)
@@ -42,13 +44,43 @@ pub fn check(child: &Bucket, parent: &Bucket, name: &str) -> Result<()> {
             format!("The buckets are moved by another offset than those of \"{name}\"."),
         ));
     }
-    if let (Some(zone), Some(below)) = (&child.zone, &parent.zone)
-        && zone != below
-    {
-        return Err(refuse(
-            "cannot create continuous aggregate with different bucket time zones",
-            format!("The buckets are of time zone \"{zone}\", those of \"{name}\" of \"{below}\"."),
-        ));
+    check_zones(child, parent, name)?;
+    if !nests(child, parent) {
+        return Err(refuse(WIDTH, format!("A bucket of \"{name}\" may lie in two buckets."))
+            .hint("Months are made of buckets whose length divides a day, from midnight on."));
     }
     Ok(())
+}
+
+/// Whether each bucket of the parent lies in one of the child, which has the same origin and offset, on clocks that show the same.
+fn nests(child: &Bucket, parent: &Bucket) -> bool {
+    match (Grid::of(child), Grid::of(parent)) {
+        (Some(coarse), Some(fine)) => coarse.is_coarser(fine, child.axis),
+        // Months that are moved by an offset; so are the parent's buckets.
+        _ => match parent.width {
+            Width::Fixed(width) => day(child.axis) % width == 0,
+            Width::Months(_) => matches!(child.width, Width::Months(_)),
+        },
+    }
+}
+
+/// Checks that the clocks by which the buckets go show the same, or differ by whole buckets of the parent's.
+fn check_zones(child: &Bucket, parent: &Bucket, name: &str) -> Result<()> {
+    const ZONE: &str = "cannot create continuous aggregate with different bucket time zones";
+    match (&child.zone, &parent.zone) {
+        (None, None) => Ok(()),
+        (Some(zone), Some(below)) if zone == below => Ok(()),
+        (Some(zone), Some(below)) => {
+            Err(refuse(ZONE, format!("The buckets are of time zone \"{zone}\", those of \"{name}\" of \"{below}\".")))
+        }
+        (Some(zone), None) => match parent.width {
+            // What the clocks showed long ago is no matter: that they once were, by minutes, where the sun was is true of all.
+            Width::Fixed(width) if zone_offsets::even_from(zone, width) != i64::MAX => Ok(()),
+            _ => Err(refuse(ZONE, format!("The clocks of time zone \"{zone}\" are not whole buckets of \"{name}\" ahead of UTC."))
+                .hint("Name the time zone in both, or have buckets of 15 minutes below.")),
+        },
+        (None, Some(below)) if zone_offsets::even_from(below, i64::MAX) == i64::MIN => Ok(()),
+        (None, Some(below)) => Err(refuse(ZONE, format!("The buckets of \"{name}\" are of time zone \"{below}\", these of UTC."))
+            .hint("Name the time zone in both.")),
+    }
 }

@@ -8,10 +8,12 @@ mod from;
 mod hierarchy;
 pub mod options;
 mod parts;
-pub mod storage;
+mod storage;
 pub mod views;
 
 use pgrx::pg_sys;
+
+pub use storage::Names;
 
 use super::bucket::Bucket;
 use crate::catalog::continuous_agg::ContinuousAgg;

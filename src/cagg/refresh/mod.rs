@@ -1,7 +1,7 @@
 //! Refreshing continuous aggregates: [`README.md`](README.md) states the protocol.
 
 use pgrx::{PgLogLevel, pg_sys};
-use tsc_kernel::ranges::Range;
+use tsc_kernel::ranges::{Range, Ranges};
 
 use super::definition;
 use crate::catalog::continuous_agg::{self, ContinuousAgg};
@@ -72,7 +72,7 @@ pub fn run_while(id: i32, window: Range, options: &Options, atomic: bool, goes_o
         transactions.commit();
         run_apart(transactions, id, window, options, goes_on)
     })?;
-    note_nothing_to_do(id, &batches, options);
+    note_nothing_to_do(id, window, &batches, options);
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn run_in_transaction(id: i32, window: Range, options: &Options) -> Result<()> {
     for range in &batches {
         batch::run(&lock(id)?, *range, false)?;
     }
-    note_nothing_to_do(id, &batches, options);
+    note_nothing_to_do(id, window, &batches, options);
     Ok(())
 }
 
@@ -134,12 +134,17 @@ fn claimed(id: i32, window: Range, options: &Options) -> Result<Vec<Range>> {
     })
 }
 
-fn note_nothing_to_do(id: i32, batches: &[Range], options: &Options) {
+fn note_nothing_to_do(id: i32, window: Range, batches: &[Range], options: &Options) {
     if batches.is_empty()
         && !options.quiet
         && let Some(agg) = continuous_agg::find(id)
     {
-        guard::notice(format!("continuous aggregate \"{}\" is already up-to-date", relation_name(agg.user_view)));
+        let notice =
+            Error::new(SqlState("00000"), format!("continuous aggregate \"{}\" is already up-to-date", relation_name(agg.user_view)));
+        let has_kept = !ledger::state_now(agg.storage).kept.intersection(&Ranges::from(Some(window))).is_empty();
+        // Whoever expects rows to count that came into them is not to search for long.
+        let notice = if has_kept { notice.detail("Buckets that a dropped chunk reached into are kept as they are.") } else { notice };
+        notice.report(PgLogLevel::NOTICE);
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 
-use super::grid::Target;
+use super::target::Target;
 use crate::pg::expr::{Column, Expr};
 use crate::pg::{ffi, guard, list, node};
 

@@ -9,7 +9,8 @@ use pgrx::pg_sys::NodeTag;
 
 use super::candidate::{Candidate, count_of_rows, is_identity};
 use super::fallible;
-use super::grid::{Grid, Target};
+use super::target::Target;
+use crate::cagg::grid::Grid;
 use crate::cagg::parts;
 use crate::pg::expr::{self, Expr};
 use crate::pg::relation::optional_string;

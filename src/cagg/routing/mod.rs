@@ -27,10 +27,10 @@ mod estimate;
 mod fallible;
 mod flatten;
 mod form;
-mod grid;
 mod level;
 mod matching;
 mod subquery;
+mod target;
 mod trust;
 mod zoned;
 

@@ -5,8 +5,10 @@ use pgrx::pg_sys;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::rc::Rc;
+use tsc_kernel::axis::Axis;
 use tsc_kernel::span::Span;
 
+use crate::cagg::growing;
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::job::{self, Job};
 use crate::catalog::naming::{self, Known};
@@ -86,6 +88,7 @@ pub fn add(relid: pg_sys::Oid, kind: Kind, mut config: Map<String, Value>, when:
     let new = Config::read(kind, &config)?;
     check_others(&new)?;
     note_other_column(&new);
+    warn_of_long_buckets(&new);
     let owner = Relation::open(relid, pg_sys::NoLock).class().relowner;
     let (name, interval, retry, longest) = defaults(&hypertable, &new, kind);
     define::add(NewJob {
@@ -190,6 +193,20 @@ fn note_other_column(new: &Config) {
             .hint("Name the column in timescaledb.segmentby, so that whole batches can go.")
             .report(PgLogLevel::NOTICE);
     }
+}
+
+/// Chunks should not go before buckets that they have a part of are complete.
+fn warn_of_long_buckets(new: &Config) {
+    let (config::Work::Drop { .. }, Some(after)) = (&new.work, new.due().after) else { return };
+    growing::warn_of_retention(new.hypertable.relid, |bucket| {
+        let width = bucket.nominal_width();
+        let width = match bucket.axis {
+            Axis::Int2 | Axis::Int4 | Axis::Int8 => age::Age::Integer(width),
+            Axis::Date => age::Age::Interval(Span::from_days(i32::try_from(width).unwrap_or(i32::MAX))),
+            Axis::Timestamp | Axis::Uuid => age::Age::Interval(Span::from_micros(width)),
+        };
+        after.compare(width) == Some(Ordering::Less)
+    });
 }
 
 /// True for the policy that `CREATE TABLE` added: no other has a first start and drifts.

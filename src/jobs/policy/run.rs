@@ -7,6 +7,7 @@ use pgrx::{PgLogLevel, pg_sys};
 
 use super::by_value::{ByValue, Verdict};
 use super::config::{self, Config, Due, Kind, Work};
+use crate::cagg::growing::Growing;
 use crate::catalog::hypertable::Hypertable;
 use crate::catalog::naming::Known;
 use crate::catalog::{columnar_chunk, columnstore, job};
@@ -280,6 +281,7 @@ fn drop_step(
     let relid = hypertable.relid;
     // While the locks were waited for, the slice may have been merged with another one, rows may have come, and others may have dropped
     // slices: what is to be dropped is judged by what is there now.
+    let growing = Growing::of(relid);
     let names = drop::drop_slice(relid, table, |hypertable, all, slice| {
         if !goes_on() {
             return Ok(false);
@@ -300,6 +302,7 @@ fn drop_step(
             format!("applying retention policy to {}: dropping {}", Known::of(relid).described(), names.join(", ")),
         )
         .report(PgLogLevel::LOG);
+        growing.warn();
     }
     Ok(())
 }

@@ -184,3 +184,26 @@ CALL refuse('SELECT time_bucket(''1 month'', b) m, sum(n) FROM weekly GROUP BY 1
 CREATE MATERIALIZED VIEW without WITH (tsdb.continuous) AS SELECT count(*) AS n FROM metrics GROUP BY time_bucket('7 days', time);
 CALL refuse('SELECT sum(n) FROM without');
 CALL refuse('SELECT time_bucket(7, n) b, sum(n) FROM without GROUP BY 1');
+
+-- Buckets of the one are to lie each in a bucket of the other, on clocks that show the same.
+CREATE MATERIALIZED VIEW five WITH (tsdb.continuous) AS SELECT time_bucket('5 days', time) AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
+CALL refuse('SELECT time_bucket(''1 month'', b) m, sum(n) FROM five GROUP BY 1');
+CREATE MATERIALIZED VIEW hours WITH (tsdb.continuous) AS SELECT time_bucket('1 hour', time) AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW midnights WITH (tsdb.continuous) AS SELECT time_bucket('1 day', time) AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW noons WITH (tsdb.continuous) AS
+SELECT time_bucket('1 day', time, origin => '2000-01-01 12:00+00'::timestamptz) AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW months WITH (tsdb.continuous) AS SELECT time_bucket('1 month', time, 'Europe/Berlin') AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
+CALL refuse('SELECT time_bucket(''1 month'', b, origin => ''2000-01-01 12:00+00''::timestamptz) m, sum(n) FROM noons GROUP BY 1');
+CALL refuse('SELECT time_bucket(''1 day'', b, ''Europe/Berlin'') m, sum(n) FROM midnights GROUP BY 1');
+CALL refuse('SELECT time_bucket(''1 month'', b, ''Europe/Berlin'') m, sum(n) FROM midnights GROUP BY 1');
+CALL refuse('SELECT time_bucket(''1 day'', b, ''Asia/Kolkata'') m, sum(n) FROM hours GROUP BY 1');
+CALL refuse('SELECT time_bucket(''1 year'', b) m, sum(n) FROM months GROUP BY 1');
+CALL refuse('SELECT time_bucket(''1 year'', b, ''Asia/Tokyo'') m, sum(n) FROM months GROUP BY 1');
+CREATE MATERIALIZED VIEW berlin WITH (tsdb.continuous) AS SELECT time_bucket('1 day', b, 'Europe/Berlin') AS b, sum(n) AS n FROM hours GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW berlin_months WITH (tsdb.continuous) AS SELECT time_bucket('1 month', b, 'Europe/Berlin') AS b, sum(n) AS n FROM hours GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW berlin_years WITH (tsdb.continuous) AS SELECT time_bucket('1 year', b, 'Europe/Berlin') AS b, sum(n) AS n FROM months GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW quarters WITH (tsdb.continuous) AS SELECT time_bucket('3 months', b) AS b, sum(n) AS n FROM midnights GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW moved WITH (tsdb.continuous) AS
+SELECT time_bucket('1 day', time, "offset" => interval '3 hours') AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW moved_months WITH (tsdb.continuous) AS
+SELECT time_bucket('1 month', b, "offset" => interval '3 hours') AS b, sum(n) AS n FROM moved GROUP BY 1 WITH NO DATA;

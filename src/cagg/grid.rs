@@ -1,16 +1,13 @@
 //! Whether each bucket of one rule lies in one bucket of another: the boundaries of both, as distances from a point of time.
 
-use pgrx::pg_sys;
 use tsc_kernel::axis::{Axis, DAY_MICROS};
 use tsc_kernel::bucket::TimeBucket;
 use tsc_kernel::civil::Civil;
 use tsc_kernel::span::Span;
 use tsc_kernel::zoned::Clock;
 
-use crate::cagg::bucket::{Bucket, Width};
-use crate::catalog::functions::known;
-use crate::pg::datetime::{NamedZone, text_of};
-use crate::pg::expr::{self, Expr};
+use super::bucket::{Bucket, Width};
+use crate::pg::datetime::NamedZone;
 
 /// Where the boundaries of buckets are, on the clocks that the rule goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +18,8 @@ pub enum Grid {
     Months { months: i64, phase: i64 },
 }
 
-/// What a query puts times into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Its boundaries.
-    pub grid: Grid,
-    /// The zone whose clocks count; an empty name: the session's.
-    pub zone: Option<String>,
-    /// The call, with its arguments in their places.
-    pub call: Expr,
-    /// What is put into buckets.
-    pub time: Expr,
-    /// None of the buckets is shorter than a day.
-    pub wide: bool,
-}
-
-fn day(axis: Axis) -> i64 {
+/// A day in positions.
+pub fn day(axis: Axis) -> i64 {
     if axis == Axis::Date { 1 } else { DAY_MICROS }
 }
 
@@ -74,47 +57,6 @@ impl Grid {
             (Self::Months { months, phase }, Self::Months { months: small, phase: at }) => months % small == 0 && (phase - at) % small == 0,
             (Self::Fixed { .. }, Self::Months { .. }) => false,
         }
-    }
-}
-
-impl Target {
-    /// What a call of `time_bucket` or `date_trunc` with constant arguments puts times into.
-    pub fn of(call: Expr, parameters: pg_sys::ParamListInfo) -> Option<Self> {
-        let (function, _) = call.as_call()?;
-        let truncates =
-            [pg_sys::F_DATE_TRUNC_TEXT_TIMESTAMP, pg_sys::F_DATE_TRUNC_TEXT_TIMESTAMPTZ, pg_sys::F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT]
-                .contains(&function.to_u32());
-        if !truncates && known(function).is_none() {
-            return None;
-        }
-        let call = expr::fold(call, parameters);
-        if let Ok(Some((bucket, time))) = Bucket::read(call) {
-            let wide = bucket.nominal_width() >= day(bucket.axis);
-            return Some(Self { grid: Grid::of(&bucket)?, zone: bucket.zone, call, time, wide });
-        }
-        let (function, args) = call.as_call()?;
-        let zone = match (function.to_u32(), args.get(2)) {
-            (pg_sys::F_DATE_TRUNC_TEXT_TIMESTAMP, None) => None,
-            (pg_sys::F_DATE_TRUNC_TEXT_TIMESTAMPTZ, None) => Some(String::new()),
-            (pg_sys::F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT, Some(zone)) => Some(text_of(zone.as_const()?.1)),
-            _ => return None,
-        };
-        let unit = text_of(args.first()?.as_const()?.1).to_ascii_lowercase();
-        let fixed = |width| Grid::Fixed { width, phase: 0 };
-        let months = |months| Grid::Months { months, phase: 0 };
-        let grid = match unit.as_str() {
-            "second" => fixed(1_000_000),
-            "minute" => fixed(60_000_000),
-            "hour" => fixed(3_600_000_000),
-            "day" => fixed(DAY_MICROS),
-            // From Monday, such as 2000-01-03.
-            "week" => Grid::Fixed { width: 7 * DAY_MICROS, phase: 2 * DAY_MICROS },
-            "month" => months(1),
-            "quarter" => months(3),
-            "year" => months(12),
-            _ => return None,
-        };
-        Some(Self { grid, zone, call, time: *args.get(1)?, wide: !matches!(grid, Grid::Fixed { width, .. } if width < DAY_MICROS) })
     }
 }
 
