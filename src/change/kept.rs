@@ -56,10 +56,20 @@ pub fn before_drop(relid: pg_sys::Oid) {
 
 /// A table was emptied: a hypertable, or a part of one.
 pub fn after_truncate(relid: pg_sys::Oid) {
-    if let Some((hypertable, range)) = place::locate(relid) {
-        let range = range.unwrap_or(Range::ALL);
-        super::Recorder::of(&hypertable).note_range(range);
-        // What its own storage held has to be computed anew.
-        add(&concerned(hypertable.relid, false), Kind::Invalid, range);
+    after_truncate_unless(relid, |_| false);
+}
+
+/// The same, unless `is_no_change` says so of the continuous aggregates that it concerns. They are looked up once: a restore in another
+/// session may bring them at any moment.
+pub fn after_truncate_unless(relid: pg_sys::Oid, is_no_change: impl Fn(&[ContinuousAgg]) -> bool) {
+    let Some((hypertable, range)) = place::locate(relid) else { return };
+    let mut aggregates = concerned(hypertable.relid, hypertable.grain.is_some());
+    if is_no_change(&aggregates) {
+        return;
     }
+    let range = range.unwrap_or(Range::ALL);
+    super::Recorder::of(&hypertable).note_range(range);
+    // What its own storage held has to be computed anew.
+    aggregates.retain(|agg| agg.storage == hypertable.relid);
+    add(&aggregates, Kind::Invalid, range);
 }

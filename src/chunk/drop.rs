@@ -11,11 +11,11 @@ use super::list::{self, Chunk};
 use super::row_form;
 use super::window::{Asked, Window};
 use crate::catalog::hypertable::Hypertable;
-use crate::catalog::{cache, chunk as chunk_catalog};
+use crate::catalog::{cache, chunk as chunk_catalog, naming};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::partition_change::{drop_tables, lock};
 use crate::pg::relation::qualified_name;
-use crate::pg::{acl, spi};
+use crate::pg::spi;
 
 /// The chunks within a window, by time.
 pub fn show(relid: pg_sys::Oid, asked: Asked) -> Result<Vec<pg_sys::Oid>> {
@@ -48,7 +48,7 @@ pub fn select(hypertable: &Hypertable, window: &Window) -> Vec<Chunk> {
 /// Drops the chunks within a window, and returns their names.
 pub fn drop_chunks(relid: pg_sys::Oid, asked: Asked, verbose: bool) -> Result<Vec<String>> {
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     if Window::new(hypertable.time(), asked)?.is_unlimited() {
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "invalid time range for dropping chunks")
             .hint("At least one of older_than, newer_than, created_before and created_after must be provided."));
@@ -59,7 +59,7 @@ pub fn drop_chunks(relid: pg_sys::Oid, asked: Asked, verbose: bool) -> Result<Ve
     }
     drop(hypertable);
     lock(relid, pg_sys::AccessExclusiveLock);
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
     let window = Window::new(hypertable.time(), asked)?;
     let doomed = select(&hypertable, &window);
@@ -76,7 +76,7 @@ pub fn drop_chunks(relid: pg_sys::Oid, asked: Asked, verbose: bool) -> Result<Ve
 /// Drops one chunk.
 pub fn drop_chunk(relid: pg_sys::Oid) -> Result<()> {
     let located = list::require(relid)?;
-    acl::require_owner(located.hypertable.relid)?;
+    naming::require_owner(located.hypertable.relid)?;
     refuse_part(&located.chunk, "drop").map_err(|error| error.hint("Drop all chunks of the slice with drop_chunks()."))?;
     lock(located.hypertable.relid, pg_sys::AccessExclusiveLock);
     let located = list::require(relid)?;
@@ -90,9 +90,9 @@ pub fn drop_slice(
     table: pg_sys::Oid,
     goes: impl FnOnce(&Hypertable, &[Chunk], &[Chunk]) -> Result<bool>,
 ) -> Result<Vec<String>> {
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     lock(relid, pg_sys::AccessExclusiveLock);
-    acl::require_owner(relid)?;
+    naming::require_owner(relid)?;
     let hypertable = cache::find(relid).ok_or_else(|| list::not_a_hypertable(relid))?;
     let chunks = list::of_hypertable(&hypertable);
     let Some(slice) = list::by_slice(&chunks).find(|slice| slice[0].table == table) else { return Ok(Vec::new()) };

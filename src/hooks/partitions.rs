@@ -1,9 +1,11 @@
 //! Statements that name parts of hypertables: what they bring, take away or load is recorded for continuous aggregates.
 
 use pgrx::pg_sys::{self, AlterTableType as Kind};
+use tsc_kernel::ranges::Range;
 
 use crate::catalog::cache;
-use crate::change::{kept, place};
+use crate::catalog::continuous_agg::ContinuousAgg;
+use crate::change::{Recorder, kept, place};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{Relation, relation_name};
 use crate::pg::size::is_without_pages;
@@ -76,8 +78,12 @@ pub enum Restore {
 
 /// Whether the continuous aggregates over a table's hypertable, or the one that it is the storage of, came with a dump just now.
 pub fn restore_of(relid: pg_sys::Oid) -> Restore {
-    let aggregates =
-        place::hypertable_of(relid).map_or_else(Vec::new, |hypertable| kept::concerned(hypertable.relid, hypertable.grain.is_some()));
+    let hypertable = place::hypertable_of(relid);
+    restore_by(&hypertable.map_or_else(Vec::new, |hypertable| kept::concerned(hypertable.relid, hypertable.grain.is_some())))
+}
+
+/// What they say.
+pub fn restore_by(aggregates: &[ContinuousAgg]) -> Restore {
     match aggregates.iter().all(|agg| agg.is_restored) {
         true if aggregates.is_empty() => Restore::Unknown,
         true => Restore::Pending,
@@ -85,12 +91,7 @@ pub fn restore_of(relid: pg_sys::Oid) -> Restore {
     }
 }
 
-/// True if a dump is being restored into a table, so that its continuous aggregates know its rows. Indexes come later.
-pub fn is_being_restored(relid: pg_sys::Oid) -> bool {
-    restore_of(relid) == Restore::Pending && is_untouched(relid)
-}
-
-/// Whether a table is as it was when it was created.
+/// Whether a table is as it was when it was created. If a dump is being restored into it, indexes come later.
 pub fn is_untouched(relid: pg_sys::Oid) -> bool {
     Relation::try_open(relid, pg_sys::AccessShareLock)
         .is_some_and(|table| table.class().relkind as u8 == b'r' && !table.class().relhasindex && is_without_pages(&table))
@@ -105,9 +106,14 @@ pub unsafe fn before_copy(statement: *mut pg_sys::CopyStmt) {
     unsafe {
         if !(*statement).relation.is_null()
             && let Some(relid) = resolve((*statement).relation)
-            && !is_being_restored(relid)
+            && let Some((hypertable, range)) = place::locate(relid)
         {
-            place::note_table(relid);
+            // If a dump is being restored into it, its continuous aggregates know its rows. They may come at any moment, so they are
+            // looked up once.
+            let is_restored = restore_by(&kept::concerned(hypertable.relid, hypertable.grain.is_some())) == Restore::Pending;
+            if !(is_restored && is_untouched(relid)) {
+                Recorder::of(&hypertable).note_range(range.unwrap_or(Range::ALL));
+            }
         }
     }
 }

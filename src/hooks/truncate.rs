@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use pgrx::pg_sys;
 
-use super::partitions::{Restore, is_untouched, restore_of};
+use super::partitions::{Restore, is_untouched, restore_by, restore_of};
 use crate::cagg::guard as storage;
 use crate::catalog::columnar_chunk;
 use crate::change::kept;
@@ -53,10 +53,9 @@ pub unsafe fn run(statement: *mut pg_sys::TruncateStmt, forward: impl FnOnce()) 
         if let Some(part) = columnar_chunk::find(relid).filter(|_| !spared.contains(&relid)) {
             row_form::drop_part(&part);
         }
-        // Another session may have restored the catalog since.
-        let is_restored = restore == Restore::Pending || (restore == Restore::Unknown && restore_of(relid) == Restore::Pending);
-        if !is_restored {
-            kept::after_truncate(relid);
+        if restore != Restore::Pending {
+            // Another session may have restored the catalog since.
+            kept::after_truncate_unless(relid, |now| restore == Restore::Unknown && restore_by(now) == Restore::Pending);
         }
     }
 }

@@ -94,8 +94,7 @@ pub fn on_error<T>(f: impl FnOnce() -> T, cleanup: impl FnOnce()) -> T {
 pub fn remark_on_error<T>(level: PgLogLevel, remark: Error, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let outcome = catch_unwind(AssertUnwindSafe(f));
     if !matches!(outcome, Ok(Ok(_))) {
-        // SAFETY: what the closure holds is dropped before PostgreSQL may see that it is to end, and jump.
-        unsafe { guard(|| remark.report(level)) };
+        remark.report(level);
     }
     match outcome {
         Ok(result) => result,
@@ -169,7 +168,8 @@ impl Error {
     /// Sends this as a message below ERROR.
     pub fn report(self, level: PgLogLevel) {
         debug_assert!((level as i32) < PgLogLevel::ERROR as i32);
-        emit(level, self);
+        // SAFETY: `emit` drops the error before PostgreSQL may see that the statement is to end, and jump.
+        unsafe { guard(|| emit(level, self)) }
     }
 }
 

@@ -53,6 +53,8 @@ SELECT timescaledb_experimental.remove_all_policies('"of Ada"."Daily"');
 SELECT add_compression_policy('"of Ada"."Daily"', interval '100 days');
 SELECT add_retention_policy('"of Ada"."Daily"', interval '100 days');
 SELECT compress_chunk(:'chunk');
+SELECT drop_chunks('"of Ada"."Daily"', older_than => interval '1 day');
+SELECT _timescaledb_functions.drop_chunk(:'chunk');
 SELECT set_chunk_time_interval('"of Ada"."Daily"', interval '1 day');
 CALL refresh_continuous_aggregate('"of Ada"."Daily"', NULL, NULL);
 ALTER MATERIALIZED VIEW "of Ada"."Daily" SET (timescaledb.materialized_only = false);
