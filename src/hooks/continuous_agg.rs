@@ -85,28 +85,31 @@ unsafe fn named(object: *mut pg_sys::Node) -> *mut pg_sys::RangeVar {
     unsafe { ffi::makeRangeVarFromNameList(object.cast()) }
 }
 
-/// `DROP VIEW` and `DROP MATERIALIZED VIEW`: continuous aggregates are taken out of the statement and dropped. False if nothing is left.
+/// `DROP VIEW` and `DROP MATERIALIZED VIEW`. Continuous aggregates are taken out of the statement: what is left goes first, by `forward`.
 ///
 /// # Safety
 /// A statement of the parser's that may be changed. `is_complete` as in the utility hook's context.
-pub unsafe fn drop(statement: *mut pg_sys::DropStmt, is_complete: bool) -> Result<bool> {
+pub unsafe fn drop(statement: *mut pg_sys::DropStmt, is_complete: bool, forward: impl FnOnce()) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
         let statement = &mut *statement;
-        if !matches!(statement.removeType, Object::OBJECT_VIEW | Object::OBJECT_MATVIEW | Object::OBJECT_TABLE) {
-            return Ok(true);
-        }
-        let (mut aggs, mut others) = (Vec::new(), Vec::new());
-        for object in list::pointers::<pg_sys::Node>(statement.objects) {
-            match part(named(object)) {
-                Some((agg, relid)) if relid != agg.user_view => return Err(ddl::refuse_part(&agg, relid, "drop")),
-                // PostgreSQL says that it is no table.
-                Some((agg, _)) if statement.removeType != Object::OBJECT_TABLE => aggs.push(agg),
-                _ => others.push(object),
+        let (mut aggs, mut ours, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        if matches!(statement.removeType, Object::OBJECT_VIEW | Object::OBJECT_MATVIEW | Object::OBJECT_TABLE) {
+            for object in list::pointers::<pg_sys::Node>(statement.objects) {
+                match part(named(object)) {
+                    Some((agg, relid)) if relid != agg.user_view => return Err(ddl::refuse_part(&agg, relid, "drop")),
+                    // PostgreSQL says that it is no table.
+                    Some((agg, _)) if statement.removeType != Object::OBJECT_TABLE => {
+                        aggs.push(agg);
+                        ours.push(object);
+                    }
+                    _ => others.push(object),
+                }
             }
         }
         if aggs.is_empty() {
-            return Ok(true);
+            forward();
+            return Ok(());
         }
         ffi::PreventCommandIfReadOnly(c"DROP MATERIALIZED VIEW".as_ptr());
         for agg in &aggs {
@@ -115,12 +118,17 @@ pub unsafe fn drop(statement: *mut pg_sys::DropStmt, is_complete: bool) -> Resul
                 naming::require_owner(agg.user_view)?;
             }
         }
+        if !others.is_empty() {
+            statement.objects = list::from_pointers(others);
+            forward();
+            // CASCADE may have reached some of them.
+            aggs.retain(|agg| ffi::get_rel_relkind(agg.user_view) != 0);
+        }
+        statement.objects = list::from_pointers(ours);
         event_trigger::heard(std::ptr::from_mut(statement).cast(), is_complete, || {
             ddl::drop(&aggs, statement.behavior);
-            Ok::<(), Error>(())
-        })?;
-        statement.objects = list::from_pointers(others);
-        Ok(!statement.objects.is_null())
+            Ok(())
+        })
     }
 }
 

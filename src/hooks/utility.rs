@@ -195,9 +195,7 @@ unsafe fn dispatch(call: Call) -> Result<()> {
             pg_sys::NodeTag::T_VacuumStmt => vacuum::run(statement.cast(), forward),
             pg_sys::NodeTag::T_DropStmt => {
                 extension::before_drop(statement.cast())?;
-                if continuous_agg::drop(statement.cast(), call.is_complete())? {
-                    forward();
-                }
+                continuous_agg::drop(statement.cast(), call.is_complete(), forward)?;
             }
             pg_sys::NodeTag::T_DropTableSpaceStmt => {
                 let statement = statement.cast::<pg_sys::DropTableSpaceStmt>();

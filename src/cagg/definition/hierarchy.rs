@@ -9,6 +9,9 @@ fn refuse(message: &'static str, detail: String) -> Error {
     Error::new(SqlState::FEATURE_NOT_SUPPORTED, message).detail(detail)
 }
 
+/// 2000-01-01. Long ago all clocks went by the sun, and some ran a half hour ahead of where they are now: to ask for more would refuse what
+/// has no such rows.
+const EVEN_SINCE: i64 = 0;
 const WIDTH: &str = "cannot create continuous aggregate with incompatible bucket width";
 
 /// Checks the buckets of a continuous aggregate over another one of a name.
@@ -74,10 +77,12 @@ fn check_zones(child: &Bucket, parent: &Bucket, name: &str) -> Result<()> {
             Err(refuse(ZONE, format!("The buckets are of time zone \"{zone}\", those of \"{name}\" of \"{below}\".")))
         }
         (Some(zone), None) => match parent.width {
-            // What the clocks showed long ago is no matter: that they once were, by minutes, where the sun was is true of all.
-            Width::Fixed(width) if zone_offsets::even_from(zone, width) != i64::MAX => Ok(()),
-            _ => Err(refuse(ZONE, format!("The clocks of time zone \"{zone}\" are not whole buckets of \"{name}\" ahead of UTC."))
-                .hint("Name the time zone in both, or have buckets of 15 minutes below.")),
+            Width::Fixed(width) if zone_offsets::even_from(zone, width) <= EVEN_SINCE => Ok(()),
+            _ => Err(refuse(
+                ZONE,
+                format!("The clocks of time zone \"{zone}\" were not always whole buckets of \"{name}\" ahead of UTC since 2000."),
+            )
+            .hint("Name the time zone in both, or have buckets of 15 minutes below.")),
         },
         (None, Some(below)) if zone_offsets::even_from(below, i64::MAX) == i64::MIN => Ok(()),
         (None, Some(below)) => Err(refuse(ZONE, format!("The buckets of \"{name}\" are of time zone \"{below}\", these of UTC."))

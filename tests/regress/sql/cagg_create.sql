@@ -197,6 +197,8 @@ CALL refuse('SELECT time_bucket(''1 month'', b, origin => ''2000-01-01 12:00+00'
 CALL refuse('SELECT time_bucket(''1 day'', b, ''Europe/Berlin'') m, sum(n) FROM midnights GROUP BY 1');
 CALL refuse('SELECT time_bucket(''1 month'', b, ''Europe/Berlin'') m, sum(n) FROM midnights GROUP BY 1');
 CALL refuse('SELECT time_bucket(''1 day'', b, ''Asia/Kolkata'') m, sum(n) FROM hours GROUP BY 1');
+-- Until 2016 its clocks were 4 1/2 hours behind.
+CALL refuse('SELECT time_bucket(''1 day'', b, ''America/Caracas'') m, sum(n) FROM hours GROUP BY 1');
 CALL refuse('SELECT time_bucket(''1 year'', b) m, sum(n) FROM months GROUP BY 1');
 CALL refuse('SELECT time_bucket(''1 year'', b, ''Asia/Tokyo'') m, sum(n) FROM months GROUP BY 1');
 CREATE MATERIALIZED VIEW berlin WITH (tsdb.continuous) AS SELECT time_bucket('1 day', b, 'Europe/Berlin') AS b, sum(n) AS n FROM hours GROUP BY 1 WITH NO DATA;
@@ -207,3 +209,5 @@ CREATE MATERIALIZED VIEW moved WITH (tsdb.continuous) AS
 SELECT time_bucket('1 day', time, "offset" => interval '3 hours') AS b, count(*) AS n FROM metrics GROUP BY 1 WITH NO DATA;
 CREATE MATERIALIZED VIEW moved_months WITH (tsdb.continuous) AS
 SELECT time_bucket('1 month', b, "offset" => interval '3 hours') AS b, sum(n) AS n FROM moved GROUP BY 1 WITH NO DATA;
+-- Until 1982 its clocks were 7 1/2 hours ahead.
+CREATE MATERIALIZED VIEW singapore WITH (tsdb.continuous) AS SELECT time_bucket('1 day', b, 'Asia/Singapore') AS b, sum(n) AS n FROM hours GROUP BY 1 WITH NO DATA;

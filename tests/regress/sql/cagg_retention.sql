@@ -66,3 +66,16 @@ SELECT (alter_job(:job, config => jsonb_set(config, '{drop_after}', '40'))).conf
 CALL run_job(:job);
 CALL refresh_continuous_aggregate('hundreds', NULL, NULL);
 SELECT * FROM hundreds ORDER BY 1;
+
+-- Where nothing of the bucket was computed yet, because a policy computes whole buckets, it will lack what was dropped.
+CREATE TABLE later (time timestamptz NOT NULL);
+SELECT create_hypertable('later', 'time', chunk_time_interval => interval '12 hours');
+INSERT INTO later SELECT generate_series(timestamptz '2024-04-25', '2024-05-08 23:00', '1 hour');
+CREATE MATERIALIZED VIEW later_months WITH (timescaledb.continuous) AS SELECT time_bucket('1 month', time) AS b, count(*) AS n FROM later GROUP BY 1 WITH NO DATA;
+CREATE MATERIALIZED VIEW later_days WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', time) AS b, count(*) AS n FROM later GROUP BY 1 WITH NO DATA;
+CALL refresh_continuous_aggregate('later_months', NULL, '2024-05-08');
+SELECT count(*) FROM drop_chunks('later', older_than => timestamptz '2024-05-01');
+SELECT count(*) FROM drop_chunks('later', older_than => timestamptz '2024-05-05 12:00');
+SELECT count(*) FROM drop_chunks('later', older_than => timestamptz '2024-05-08 12:00');
+CALL refresh_continuous_aggregate('later_months', NULL, NULL);
+SELECT b::date, n FROM later_months ORDER BY 1;
