@@ -4,6 +4,7 @@ The dashboard asks for 30 days by hour of 400 hosts, with a row every ten second
 so neither table has indexes.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -65,15 +66,15 @@ def drop(conn: psycopg.Connection, table: str) -> None:
 def write(bench: Bench, late: bool) -> Iterator[Measurement]:
     hosts, rows = bench.scale.copy_hosts, bench.scale.transactions // 2
     where = "into what is materialized" if late else "ahead of it"
-    copy = bench.measurement(f"COPY, {where}", "k rows/s", PAIR, CHEAP, data.rows(hosts))
+    copy = bench.measurement(f"COPY, {where}", "k rows/s", PAIR, CHEAP, data.rows(hosts) // PIECES)
     single = bench.measurement(f"INSERT of a row, {where}", "ms", PAIR, CHEAP)
     pieces = data.pieces(hosts, PIECES)
     for measured, unit, statements in (
         (copy, 1, lambda table: [[f"COPY {table} FROM '{piece}' (FORMAT csv)".encode()] for piece in pieces]),
-        (single, 1000 / rows, lambda table: in_blocks(single_rows(rows))),
+        (single, 1000 / BLOCK, lambda table: in_blocks(single_rows(rows))),
     ):
         for number in range(2 * bench.scale.rounds):
-            attempt(measured, WATCHED, by_turns, bench, measured, late, statements, unit, number)
+            by_turns(bench, measured, late, statements, unit, number)
         yield from finished(measured)
 
 
@@ -87,30 +88,34 @@ def in_blocks(statements: list[bytes]) -> list[list[bytes]]:
     return [statements[at : at + BLOCK] for at in range(0, len(statements), BLOCK)]
 
 
-def by_turns(bench: Bench, measured: Measurement, late: bool, statements: Callable[[str], list[list[bytes]]], unit: float, number: int) -> float:
-    """Two sessions write the same to two tables, a few hundredths of a second each in turn, so that what else happens on the machine
-    meets both. The one session's sample is noted, the other's returned."""
+def by_turns(bench: Bench, measured: Measurement, late: bool, statements: Callable[[str], list[list[bytes]]], unit: float, number: int) -> None:
+    """Two sessions write the same to two tables, a few thousandths of a second each in turn, so that what else happens on the machine
+    meets both: so they share a core, of which others may be slower just then. Each turn is a sample."""
     with bench.connect() as bare, bench.connect() as watched:
         sessions = dict(zip(PAIR, (bare, watched)))
-        tables = dict(zip(PAIR, ("cpu_a", "cpu_b") if number % 2 else ("cpu_b", "cpu_a")))
+        tables = dict(zip(PAIR, rotated(("cpu_a", "cpu_b"), number)))
         for leg, conn in sessions.items():
             make(conn, leg, tables[leg], late)
             conn.execute(f"PREPARE put (timestamptz, text, float8) AS INSERT INTO {tables[leg]} (time, hostname, usage_user) VALUES ($1, $2, $3)")
+        cores = sorted(os.sched_getaffinity(0))
+        for conn in sessions.values():
+            os.sched_setaffinity(conn.info.backend_pid, {cores[number % len(cores)]})
         bare.execute("CHECKPOINT")
+
+        def sample(leg: Leg, turn: int) -> float:
+            before, start = ingest.processor_seconds(sessions[leg]), time.perf_counter()
+            for statement in todo[leg][turn]:
+                send(sessions[leg], statement)
+            seconds = time.perf_counter() - start
+            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(sessions[leg]) - before)
+            return seconds * unit
+
         todo = {leg: statements(tables[leg]) for leg in PAIR}
-        before = {leg: ingest.processor_seconds(conn) for leg, conn in sessions.items()}
-        seconds = dict.fromkeys(PAIR, 0.0)
         for turn in range(len(todo[BARE])):
             for leg in rotated(PAIR, turn + number):
-                start = time.perf_counter()
-                for statement in todo[leg][turn]:
-                    send(sessions[leg], statement)
-                seconds[leg] += time.perf_counter() - start
+                attempt(measured, leg, sample, leg, turn)
         for leg, conn in sessions.items():
-            measured.cpu.setdefault(leg, []).append(ingest.processor_seconds(conn) - before[leg])
             drop(conn, tables[leg])
-    measured.samples.setdefault(BARE, []).append(seconds[BARE] * unit)
-    return seconds[WATCHED] * unit
 
 
 # --- planning ---
