@@ -207,6 +207,9 @@ class Definer:
     def over(self, parent):
         """A definition over another one, or None: buckets must be made of whole buckets."""
         wider = multiples(parent.bucket.width, self.axis.widths)
+        if parent.bucket.extra.startswith(", '") and "origin" in parent.bucket.extra and not length(parent.bucket.width)[0]:
+            # Counted from an instant that need not be midnight on the zone's clocks, where months begin.
+            wider = [width for width in wider if not length(width)[0]]
         columns = [alias for alias in parent.outputs if alias != "b"]
         if not wider or not columns:
             return None
