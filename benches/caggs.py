@@ -74,7 +74,8 @@ def write(bench: Bench, late: bool) -> Iterator[Measurement]:
         (single, 1000 / BLOCK, lambda table: in_blocks(single_rows(rows))),
     ):
         for number in range(2 * bench.scale.rounds):
-            by_turns(bench, measured, late, statements, unit, number)
+            if not measured.failures:
+                by_turns(bench, measured, late, statements, unit, number)
         yield from finished(measured)
 
 

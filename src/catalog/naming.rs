@@ -7,7 +7,7 @@ use super::continuous_agg;
 use crate::error::{Error, Result, SqlState};
 use crate::pg::relation::{qualified_name, relation_name};
 use crate::pg::spi::quote_literal;
-use crate::pg::{context, ffi};
+use crate::pg::{acl, ffi};
 
 /// A hypertable, or a continuous aggregate, as users know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,23 +49,13 @@ impl Known {
     pub fn qualified(self) -> String {
         qualified_name(self.relid).unwrap_or_else(|| self.name())
     }
-
-    /// The error for a role that is not the owner.
-    fn owned_by_another(self) -> Error {
-        let (message, kind) = match self.is_view {
-            true => (format!("must be owner of {}", self.described()), "view"),
-            false => (format!("must be owner of table {}", self.name()), "table"),
-        };
-        Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
-            .hint(format!("Only the owner of the {kind}, a member of the owning role or a superuser can do this."))
-    }
 }
 
 /// Only an owner (or a superuser) of a hypertable goes on, or of the view of a continuous aggregate.
 pub fn require_owner(relid: pg_sys::Oid) -> Result<()> {
-    // SAFETY: catalog look-ups.
-    if unsafe { ffi::pg_class_ownercheck(relid, context::current_user()) } {
-        return Ok(());
-    }
-    Err(Known::of(relid).owned_by_another())
+    acl::require_owner(relid).map_err(|error| match Known::of(relid) {
+        known if known.is_view => Error::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("must be owner of {}", known.described()))
+            .hint("Only the owner of the view, a member of the owning role or a superuser can do this."),
+        _ => error,
+    })
 }

@@ -124,7 +124,7 @@ pub fn add(relid: pg_sys::Oid, request: &NewRequest, if_not_exists: bool) -> Res
 /// The dimension that a function means: by name, or the only one of its kind.
 fn select<'a>(hypertable: &'a Hypertable, name: Option<&str>, range: bool) -> Result<&'a Dimension> {
     let fits = |dimension: &&Dimension| matches!(dimension.division, Division::Range { .. }) == range;
-    let known = Known::of(hypertable.relid).described();
+    let known = || Known::of(hypertable.relid).described();
     let missing =
         |what: String| Error::new(SqlState::DIMENSION_NOT_EXIST, what).hint("timescaledb_information.dimensions lists the dimensions.");
     match name {
@@ -132,18 +132,18 @@ fn select<'a>(hypertable: &'a Hypertable, name: Option<&str>, range: bool) -> Re
             .dimensions
             .iter()
             .find(|dimension| dimension.column == name)
-            .ok_or_else(|| missing(format!("{known} does not have a dimension \"{name}\"")))
+            .ok_or_else(|| missing(format!("{} does not have a dimension \"{name}\"", known())))
             .and_then(|dimension| {
                 Some(dimension).filter(fits).ok_or_else(|| {
                     let kind = if range { "an interval" } else { "a number of partitions" };
-                    missing(format!("dimension \"{name}\" of {known} does not have {kind}"))
+                    missing(format!("dimension \"{name}\" of {} does not have {kind}", known()))
                 })
             }),
         None => {
             let mut matching = hypertable.dimensions.iter().filter(fits);
-            let first = matching.next().ok_or_else(|| missing(format!("{known} has no hash dimension")))?;
+            let first = matching.next().ok_or_else(|| missing(format!("{} has no hash dimension", known())))?;
             if matching.next().is_some() {
-                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("{known} has multiple space dimensions"))
+                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("{} has multiple space dimensions", known()))
                     .hint("Name the dimension with dimension_name."));
             }
             Ok(first)

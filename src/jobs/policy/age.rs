@@ -154,15 +154,15 @@ fn integer_now(hypertable: &Hypertable) -> Result<i64> {
         return integer_now(&below);
     }
     let time = hypertable.time();
-    let known = Known::of(hypertable.relid);
+    let known = || Known::of(hypertable.relid);
     let name = time.integer_now_func.as_ref().ok_or_else(|| {
-        Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("integer_now function not set on {}", known.described()))
+        Error::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("integer_now function not set on {}", known().described()))
             .detail(format!("Nothing says what the time is now by column \"{}\".", time.column))
-            .hint(format!("Name a function: SELECT set_integer_now_func({}, '...').", known.literal()))
+            .hint(format!("Name a function: SELECT set_integer_now_func({}, '...').", known().literal()))
     })?;
     let oid = function::find(name, &[]).ok_or_else(|| {
         Error::new(SqlState::UNDEFINED_FUNCTION, format!("integer_now function {}.{} does not exist", name.0, name.1))
-            .hint(format!("Name another one: SELECT set_integer_now_func({}, '...', replace_if_exists => true).", known.literal()))
+            .hint(format!("Name another one: SELECT set_integer_now_func({}, '...', replace_if_exists => true).", known().literal()))
     })?;
     // As the table's owner, who chose it.
     let owner = crate::pg::relation::Relation::open(hypertable.relid, pg_sys::AccessShareLock).class().relowner;
